@@ -1,0 +1,100 @@
+"""Score one training from its predictions alone: arithmetic, without any network.
+
+Settings: the run's name (model, unfreeze, variant) and seed, which are copied into the table.
+Inputs: the predictions for validation and test images, what training recorded about itself, and
+the sampling whose test images all four-class runs have in common.
+Outputs: ``metrics.tsv`` (one row), ``confusion.tsv`` (one row a split, label and predicted label)
+and ``per_class.tsv`` (one row a split and label, then macro and weighted means). A run that the
+data could not fill has no predictions: its tables hold a header only.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from pulmoscan import command, metrics
+from pulmoscan.atomic import replacing
+
+COLUMNS = [
+    "model",
+    "unfreeze",
+    "variant",
+    "seed",
+    "val_accuracy",
+    "test_accuracy",
+    "test_accuracy_common",
+    "macro_f1",
+    "n_train",
+    "n_validation",
+    "n_test",
+    "epochs",
+    "trainable_parameters",
+    "seconds",
+    "val_low",
+    "val_high",
+    "test_low",
+    "test_high",
+]
+
+
+def score(
+    predictions: pd.DataFrame, training: dict, common: pd.DataFrame, run: dict
+) -> pd.DataFrame:
+    """Return the one-row table of a training, or none where there are no predictions.
+
+    Accuracies and F1 are shares (0 to 1); ``macro_f1`` is that of the test images; ``val_low`` to
+    ``test_high`` are 95 % Wilson intervals. ``run`` holds model, unfreeze, variant and seed.
+    """
+    if not len(predictions):
+        return pd.DataFrame(columns=COLUMNS)
+    row = dict(run)
+    for split, short in (("validation", "val"), ("test", "test")):
+        part = predictions[predictions["split"] == split]
+        row[f"n_{split}"] = len(part)
+        row[f"{short}_accuracy"] = value = metrics.accuracy(part)
+        row[f"{short}_low"], row[f"{short}_high"] = metrics.wilson(value, len(part))
+    row["test_accuracy_common"] = metrics.common_accuracy(predictions, common)
+    of_test = metrics.per_class(predictions).query("split == 'test' and label == 'macro'")
+    row["macro_f1"] = of_test["f1"].iloc[0] if len(of_test) else None
+    for key in ("n_train", "epochs", "trainable_parameters", "seconds"):
+        row[key] = training.get(key)
+    return pd.DataFrame([row])[COLUMNS]
+
+
+def main(argv: Sequence[str]) -> None:
+    """Read the predictions of a training and write its three tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--predictions", type=Path, required=True)
+    parser.add_argument("--training", type=Path, required=True, help="what training recorded")
+    parser.add_argument("--common", type=Path, required=True, help="sampling with common test set")
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--unfreeze", required=True)
+    parser.add_argument("--variant", required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--output", type=Path, required=True, help="folder")
+    arguments = parser.parse_args(argv)
+
+    predictions = pd.read_parquet(arguments.predictions)
+    run = {key: getattr(arguments, key) for key in ("model", "unfreeze", "variant", "seed")}
+    try:
+        tables = {
+            "metrics": score(
+                predictions,
+                json.loads(arguments.training.read_text()),
+                pd.read_parquet(arguments.common),
+                run,
+            ),
+            "confusion": metrics.confusion(predictions),
+            "per_class": metrics.per_class(predictions),
+        }
+    except ValueError as error:
+        raise ValueError(f"{arguments.predictions}: {error}") from error
+    for name, table in tables.items():
+        with replacing(arguments.output / f"{name}.tsv") as path:
+            table.to_csv(path, sep="\t", index=False)
+
+
+if __name__ == "__main__":
+    command.run(main)
