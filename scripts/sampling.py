@@ -1,0 +1,56 @@
+"""Choose who is in a sampling: the first images of each class and part of a split.
+
+Settings: --name; --settings, its entry of ``samplings`` of the configuration as JSON
+(``per_class`` or ``total``, ``times``, ``classes``, ``labels``); --shares, ``test`` and
+``validation`` of the split as JSON; --on-shortfall, whether a sampling that the data cannot fill is
+an error (fail) or empty (skip).
+
+Inputs: the table of a split.
+
+Outputs: a Parquet table, one row an image: ``row`` (of the packed arrays), ``image, class, label,
+source, group, split``; and counts as TSV: ``sampling, class, label, split, asked, got, shortfall``
+(why the sampling is empty, else nothing).
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from pulmoscan import command, samplings
+from pulmoscan.atomic import replacing
+
+
+def main(argv: Sequence[str]) -> None:
+    """Write a sampling and its counts."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--name", required=True, help="name of the sampling")
+    parser.add_argument("--split", type=Path, required=True, help="table of a split")
+    parser.add_argument("--settings", type=json.loads, required=True, help="JSON, see above")
+    parser.add_argument("--shares", type=json.loads, required=True, help="JSON, see above")
+    parser.add_argument("--on-shortfall", choices=("fail", "skip"), default="fail")
+    parser.add_argument("--output", type=Path, required=True, help="Parquet table to write")
+    parser.add_argument("--counts", type=Path, required=True, help="TSV table to write")
+    arguments = parser.parse_args(argv)
+    split = pd.read_parquet(arguments.split)
+    test, validation = arguments.shares["test"], arguments.shares["validation"]
+    images, counts = samplings.select(arguments.name, split, arguments.settings, test, validation)
+    shortfall = counts["shortfall"].iloc[0]
+    if shortfall and arguments.on_shortfall == "fail":
+        asking = next(key for key in ("total", "per_class") if arguments.settings.get(key))
+        if arguments.settings[asking] == "smallest":
+            asking = "times"
+        raise ValueError(
+            f"{shortfall}. Lower samplings.{arguments.name}.{asking} "
+            "or set dataset.on_shortfall: skip"
+        )
+    with replacing(arguments.output) as path:
+        images.to_parquet(path, index=False)
+    with replacing(arguments.counts) as path:
+        counts.to_csv(path, sep="\t", index=False)
+    print(counts.to_string(index=False))
+
+
+if __name__ == "__main__":
+    command.run(main)
