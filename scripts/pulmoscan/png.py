@@ -1,0 +1,76 @@
+"""PNG files, checked before a decoder sees them.
+
+A decoder may return what it read of a truncated file, or allocate whatever a header asks for. The
+checks here look at the container alone (PNG specification, third edition, W3C 2025, sections 5 and
+11.2): signature, header, the checksum of every chunk, the end.
+"""
+
+import struct
+import zlib
+from dataclasses import dataclass
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+MOST_PIXELS = 64 * 2**20  # a radiograph at the resolution of its detector has about 16 million
+
+_MODES = {0: "L", 2: "RGB", 3: "P", 4: "LA", 6: "RGBA"}
+_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a PNG says of itself.
+
+    Attributes:
+        width: Width in pixels.
+        height: Height in pixels.
+        mode: ``L`` (grey), ``RGB``, ``P`` (palette), ``LA``, ``RGBA``, followed by the bits a
+            channel where they are not 8: ``L16``.
+    """
+
+    width: int
+    height: int
+    mode: str
+
+
+def checked_header(data: bytes) -> Header:
+    """Return the header of a whole and undamaged PNG file.
+
+    Args:
+        data: the content of the file.
+
+    Raises:
+        ValueError: with the reason, when the file is no PNG, is cut off, has a chunk whose checksum
+            is wrong, or announces more than ``MOST_PIXELS`` pixels. Whether the pixels can be
+            decoded is left to the decoder.
+    """
+    if not data.startswith(SIGNATURE):
+        raise ValueError("not a PNG file" if data else "the file is empty")
+    header = None
+    view = memoryview(data)
+    position = len(SIGNATURE)
+    while True:
+        if position + 12 > len(data):
+            raise ValueError("the file is cut off")
+        length, kind = struct.unpack_from(">I4s", data, position)
+        end = position + 12 + length
+        if end > len(data):
+            raise ValueError("the file is cut off, or a length in it is wrong")
+        (checksum,) = struct.unpack_from(">I", data, end - 4)
+        if zlib.crc32(view[position + 4 : end - 4]) != checksum:
+            raise ValueError("a checksum in the file is wrong")
+        if header is None:
+            header = _header(kind, data[position + 8 : end - 4])
+        if kind == b"IEND":
+            return header
+        position = end
+
+
+def _header(kind: bytes, content: bytes) -> Header:
+    if kind != b"IHDR" or len(content) != 13:
+        raise ValueError("the file does not begin with a PNG header")
+    width, height, depth, colour = struct.unpack_from(">IIBB", content)
+    if depth not in _DEPTHS.get(colour, ()) or not (width and height):
+        raise ValueError("the PNG header has values that do not exist")
+    if width * height > MOST_PIXELS:
+        raise ValueError(f"{width}x{height} pixels are more than {MOST_PIXELS:,}")
+    return Header(width, height, _MODES[colour] + ("" if depth == 8 else str(depth)))

@@ -1,0 +1,147 @@
+"""One radiograph and its lung mask: from two PNG files to two packed arrays and their defects.
+
+The pixels are those of the study: ``cv2.imread(..., IMREAD_GRAYSCALE)``, then a bilinear
+``cv2.resize``. So 16-bit images keep their upper 8 bits, and palettes and alpha channels become
+what OpenCV makes of them; the mode is recorded for the audit. Unlike ``cv2.imread``, an EXIF
+orientation is not applied, since the mask would not follow it.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from pulmoscan import png
+
+DATABASE_MASK = (256, 256)  # width and height of every mask of the database
+
+_GREY = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION
+
+
+@dataclass
+class Radiograph:
+    """What a pair of files holds. Numbers are 0 (means NaN, text empty) where it cannot be read.
+
+    Attributes:
+        image: s x s uint8 grey levels; zeros when the image cannot be read.
+        mask: s x s uint8, 1 inside the lungs; zeros when the mask cannot be used.
+        width: Of the image as stored, in pixels.
+        height: Of the image as stored, in pixels.
+        mode: ``png.Header.mode`` of the image.
+        equal_channels: Whether a colour image has three equal channels; False for a grey one.
+        mask_width: Of the mask as stored, in pixels.
+        mask_height: Of the mask as stored, in pixels.
+        mask_binary: Whether the mask holds only 0 and 255. Other values are no defect: above 127
+            counts as lung, which is what a mask saved with smooth edges means.
+        mean: Mean grey level (0..255) of the image at its stored size.
+        sd: Standard deviation (divided by n) of the same.
+        pixel_sha256: SHA-256 of the grey pixels (uint8, row by row) at the stored size.
+        defects: Reasons why the pair cannot be used; empty when it can.
+    """
+
+    image: np.ndarray
+    mask: np.ndarray
+    width: int = 0
+    height: int = 0
+    mode: str = ""
+    equal_channels: bool = False
+    mask_width: int = 0
+    mask_height: int = 0
+    mask_binary: bool = False
+    mean: float = float("nan")
+    sd: float = float("nan")
+    pixel_sha256: str = ""
+    defects: list[str] = field(default_factory=list)
+
+
+def read(image_file: bytes, mask_file: bytes | None, size: int) -> Radiograph:
+    """Decode an image and its mask, each once.
+
+    Args:
+        image_file: content of the image's PNG file.
+        mask_file: content of the mask's, None when there is none.
+        size: width and height of the packed arrays, in pixels.
+
+    Returns:
+        The pair. The mask is resized to its nearest pixels where it has another size than
+        ``size``. Nothing is raised for a bad file: ``defects`` says what is wrong.
+    """
+    pair = Radiograph(np.zeros((size, size), np.uint8), np.zeros((size, size), np.uint8))
+    try:
+        _read_image(pair, image_file, size)
+    except ValueError as error:
+        pair.defects.append(f"unreadable image: {error}")
+    if mask_file is None:
+        pair.defects.append("no mask")
+        return pair
+    try:
+        _read_mask(pair, mask_file, size)
+    except ValueError as error:
+        pair.defects.append(f"unreadable mask: {error}")
+    return pair
+
+
+def _read_image(pair: Radiograph, file: bytes, size: int) -> None:
+    header = png.checked_header(file)
+    if header.mode == "RGB":
+        colour = _decoded(file, header, cv2.IMREAD_UNCHANGED)
+        pair.equal_channels = _equal_channels(colour)
+        # Grey from equal channels is any of them; OpenCV's own conversion serves the others.
+        grey = colour[..., 0].copy() if pair.equal_channels else _decoded(file, header, _GREY)
+    else:
+        grey = _decoded(file, header, _GREY)
+        if not header.mode.startswith("L"):
+            pair.equal_channels = _equal_channels(_decoded(file, header, cv2.IMREAD_UNCHANGED))
+    pair.width, pair.height, pair.mode = header.width, header.height, header.mode
+    pair.pixel_sha256 = hashlib.sha256(grey).hexdigest()
+    mean, sd = cv2.meanStdDev(grey)
+    pair.mean, pair.sd = float(mean.item()), float(sd.item())
+    pair.image = cv2.resize(grey, (size, size), interpolation=cv2.INTER_LINEAR)
+    if pair.image.min() == pair.image.max():
+        pair.defects.append("image has one grey level only")
+
+
+def _read_mask(pair: Radiograph, file: bytes, size: int) -> None:
+    header = png.checked_header(file)
+    grey = _decoded(file, header, _GREY)
+    pair.mask_width, pair.mask_height = header.width, header.height
+    counts = cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel()
+    pair.mask_binary = bool(counts[0] + counts[255] == grey.size)
+    of_image = (pair.width, pair.height)
+    if pair.width and not _fits((header.width, header.height), of_image):
+        pair.defects.append(
+            f"mask is {header.width}x{header.height}, "
+            f"the image {pair.width}x{pair.height}: expected the same size, or 256x256 if square"
+        )
+        return
+    mask = (grey > 127).astype(np.uint8)
+    if mask.shape != (size, size):
+        mask = cv2.resize(mask, (size, size), interpolation=cv2.INTER_NEAREST)
+    pair.mask = mask
+    if not mask.any():
+        pair.defects.append("mask is all black")
+
+
+def _fits(mask: tuple[int, int], image: tuple[int, int]) -> bool:
+    """Return whether both show one field of view: the same size, or as the database has them.
+
+    A mask of any other size is scaled by a guess, and a wrong guess shows in no later number.
+    """
+    return mask == image or (mask == DATABASE_MASK and image[0] == image[1])
+
+
+def _decoded(file: bytes, header: png.Header, flags: int) -> np.ndarray:
+    try:
+        pixels = cv2.imdecode(np.frombuffer(file, np.uint8), flags)
+    except cv2.error:
+        pixels = None
+    if pixels is None or pixels.shape[:2] != (header.height, header.width):
+        raise ValueError("its pixels cannot be decoded")
+    return pixels
+
+
+def _equal_channels(colour: np.ndarray) -> bool:
+    """Return whether the first three channels of h x w x c pixels are equal."""
+    first = colour[..., 0]
+    return bool((first == colour[..., 1]).all() and (first == colour[..., 2]).all())
