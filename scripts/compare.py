@@ -56,29 +56,39 @@ def read_trainings(folder: Path, seeds: Sequence[int]) -> dict[int, published.Tr
     return trainings
 
 
-def shortfalls(resampling: pd.DataFrame, variants: dict[str, dict]) -> dict[str, str]:
-    """Return for each variant what its sampling asked for and did not get, "" for nothing."""
-    sentences = resampling[resampling["shortfall"] != ""].groupby("sampling")["shortfall"]
-    by_sampling = sentences.agg(lambda column: "; ".join(dict.fromkeys(column))).to_dict()
-    return {name: by_sampling.get(entry["sampling"], "") for name, entry in variants.items()}
+def shortfalls(resampling: pd.DataFrame, variants: dict[str, dict]) -> tuple[dict, dict]:
+    """Return for each variant why its sampling is empty, and how far it is short though it is not.
+
+    Both map the names of variants to a sentence, "" for nothing to say.
+    """
+    empty, smaller = {}, {}
+    for name, part in resampling.groupby("sampling"):
+        asked, got = (part[column].astype(int).sum() for column in ("asked", "got"))
+        empty[name] = "; ".join(part["shortfall"][part["shortfall"] != ""].unique())
+        if got < asked:
+            smaller[name] = f"sampling {name!r} got {got:,} of the {asked:,} images asked for"
+    return tuple(
+        {variant: sentences.get(entry["sampling"], "") for variant, entry in variants.items()}
+        for sentences in (empty, smaller)
+    )
 
 
-def reason_not_run(run: tuple[str, ...], table: pd.DataFrame, selected: set, short: str) -> str:
+def reason_not_run(run: tuple[str, ...], table: pd.DataFrame, selected: set, empty: str) -> str:
     """Return why a run (model, unfreeze, variant) has no scores."""
     if run not in set(map(tuple, table[runs.KEY].to_numpy())):
         return "not in the run table"
     if run not in selected:
         return "left out by run_filter"
-    return short or "no scores found"
+    return empty or "no scores found"
 
 
 def table_of_runs(
-    selected: pd.DataFrame, seeds: Sequence[int], trainings: dict, short: dict[str, str]
+    selected: pd.DataFrame, seeds: Sequence[int], trainings: dict, empty: dict[str, str]
 ) -> pd.DataFrame:
     """Return one row a selected run and seed: its metrics and status."""
     rows = []
     for run in map(tuple, selected[runs.KEY].to_numpy()):
-        missing = short.get(run[2]) or "no scores found"
+        missing = empty.get(run[2]) or "no scores found"
         for seed in seeds:
             training = trainings[run].get(seed)
             if training:
@@ -90,7 +100,7 @@ def table_of_runs(
 
 
 def compare(
-    figure: pd.Series, trainings: list[published.Training], reason: str, short: str
+    figure: pd.Series, trainings: list[published.Training], reason: str, smaller: str
 ) -> dict[str, object]:
     """Return the row of one published figure."""
     value = published.number(figure["value"])
@@ -105,7 +115,7 @@ def compare(
         row |= {"n": len(measured.values), "reproduced": measured.mean, "sd": measured.sd}
         row["low"], row["high"] = measured.interval
         row |= {"difference": measured.mean - value, "status": RUN}
-        notes.append(short)
+        notes.append(smaller)
     row["note"] = "; ".join(filter(None, notes))
     return row
 
@@ -133,19 +143,19 @@ def main(argv: Sequence[str]) -> None:
         )
     selected = runs.select(table, arguments.filter)
     resampling = pd.read_csv(arguments.resampling, sep="\t", dtype=str, keep_default_na=False)
-    short = shortfalls(resampling, arguments.variants)
+    empty, smaller = shortfalls(resampling, arguments.variants)
     trainings = {
         run: read_trainings(arguments.results / runs.name(*run), arguments.seeds)
         for run in map(tuple, selected[runs.KEY].to_numpy())
     }
-    written = {"runs": table_of_runs(selected, arguments.seeds, trainings, short)}
+    written = {"runs": table_of_runs(selected, arguments.seeds, trainings, empty)}
     for name, part in figures.groupby("table", sort=False):
         rows = []
         for _, figure in part.iterrows():
             run = tuple(figure[runs.KEY])
-            missing = short.get(run[2], "")
-            reason = reason_not_run(run, table, set(trainings), missing)
-            rows.append(compare(figure, list(trainings.get(run, {}).values()), reason, missing))
+            reason = reason_not_run(run, table, set(trainings), empty.get(run[2], ""))
+            scores = list(trainings.get(run, {}).values())
+            rows.append(compare(figure, scores, reason, smaller.get(run[2], "")))
         written[name] = pd.DataFrame(rows).reindex(columns=COLUMNS)
     for name, result in written.items():
         with replacing(arguments.output / f"{name}.tsv") as path:

@@ -17,10 +17,11 @@ vgg16	0	lungs	synthesis
 vgg19	0	lungs-large	region
 lenet1d-tuned	all	histogram-binary	histogram_binary
 """
-RESAMPLING = """sampling	class	label	split	asked	got	shortfall
-small	COVID	COVID	train	100	90	small asks for 100 of COVID, there are 90
-large	COVID	COVID	train	100	0	large asks for 100 of COVID, there are 0
-"""
+RESAMPLING = [
+    ("balanced", "COVID", "COVID", "train", 1000, 900, ""),
+    ("balanced", "Normal", "Normal", "train", 1000, 1000, ""),
+    ("large", "COVID", "COVID", "train", 100, 0, "large asks for 100 of COVID, there are 0"),
+]
 VARIANTS = {
     "lungs": {"sampling": "balanced", "pixels": "lungs"},
     "lungs-large": {"sampling": "large", "pixels": "lungs"},
@@ -51,7 +52,9 @@ def train(folder, right, labels=FOUR, seed=0, model="mobilenet", unfreeze="0", v
 
 def run_compare(folder, repository, *, query="", seeds=(0,), table=RUNS):
     (folder / "runs.tsv").write_text(table)
-    (folder / "resampling.tsv").write_text(RESAMPLING)
+    pd.DataFrame(
+        RESAMPLING, columns=["sampling", "class", "label", "split", "asked", "got", "shortfall"]
+    ).to_csv(folder / "resampling.tsv", sep="\t", index=False)
     compare.main(
         [
             *f"--runs {folder}/runs.tsv --seeds {' '.join(map(str, seeds))}".split(),
@@ -124,6 +127,12 @@ def test_each_missing_run_says_why(tmp_path, repository):
     assert region["n"] == 0
     assert np.isnan(region["reproduced"])
     assert list(tables["runs"]["status"]) == ["run", region["status"]]
+
+
+def test_run_on_fewer_images_than_asked_says_so(tmp_path, repository):
+    train(tmp_path, right=80)
+    row = row_of(run_compare(tmp_path, repository)["synthesis"], "mobilenet")
+    assert row["note"] == "sampling 'balanced' got 1,900 of the 2,000 images asked for"
 
 
 def test_selected_run_without_scores_is_marked(tmp_path, repository):
