@@ -1,0 +1,78 @@
+"""Get the data set: a real copy of the database in its canonical layout, with a hash of each file.
+
+Settings: ``dataset.source`` (kaggle, sample, local, phantom), ``dataset.path`` for local,
+``dataset.phantom`` for phantom.
+Inputs: the network (kaggle, sample), ``workflow/sample-manifest.tsv`` (sample), a folder or a zip
+(local), or nothing (phantom).
+Outputs: the folder ``raw`` and the table ``raw.tsv`` (``file, origin, bytes, sha256, retrieved``).
+Both appear when they are whole.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from pulmoscan import command, rawfolder
+from pulmoscan.rawfolder import DatabaseFile
+
+SOURCES = ("kaggle", "sample", "local", "phantom")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Get the data set that the command line describes."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--source", choices=SOURCES, required=True)
+    parser.add_argument("--path", help="local: a folder or a zip")
+    parser.add_argument("--manifest", type=Path, default=Path("workflow/sample-manifest.tsv"))
+    parser.add_argument(
+        "--phantom",
+        type=json.loads,
+        default={"images_per_class": 60, "size": 299, "seed": 0},
+        help="phantom: images_per_class, size and seed as JSON",
+    )
+    parser.add_argument("--cache", type=Path, required=True, help="for unfinished downloads")
+    parser.add_argument("--threads", type=int, default=min(8, os.cpu_count() or 1))
+    parser.add_argument("--raw", type=Path, required=True)
+    parser.add_argument("--table", type=Path, required=True)
+    args = parser.parse_args(argv)
+    with source_files(args) as files:
+        rawfolder.write(files, args.raw, args.table, args.threads)
+
+
+def source_files(args: argparse.Namespace) -> AbstractContextManager[list[DatabaseFile]]:
+    """Return a context manager that gives the files of the source that ``args`` names.
+
+    A source is imported when it is asked for: the client of Kaggle alone takes a second.
+    """
+    if args.source == "kaggle":
+        from pulmoscan import kaggle
+
+        return kaggle.database_files(args.cache)
+    if args.source == "sample":
+        from pulmoscan import sample
+
+        return sample.database_files(args.cache, args.manifest)
+    if args.source == "local":
+        from pulmoscan import local
+
+        return local.database_files(args.path)
+    return phantom_files(args.phantom, args.raw.parent)
+
+
+@contextmanager
+def phantom_files(settings: dict, scratch: Path) -> Iterator[list[DatabaseFile]]:
+    """Give the files of a phantom database, made in a temporary folder in ``scratch``."""
+    from pulmoscan import local, phantom
+
+    scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=scratch, prefix=".phantom-") as folder:
+        phantom.write_database(Path(folder), **settings)
+        yield local.folder_files(Path(folder), origin="phantom")
+
+
+if __name__ == "__main__":
+    command.run(main)
