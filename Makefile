@@ -1,0 +1,58 @@
+# make env    the Python environment in .venv, from the hash-locked requirements
+# make demo   the whole workflow on synthetic radiographs, to results/report/report.html
+# make test   linters and tests
+# make study  the full study, as config.yaml says
+
+PYTHON ?= python3
+# make env LOCK=envs/requirements-gpu.txt for an NVIDIA GPU under Linux
+LOCK ?= envs/requirements-dev.txt
+CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
+GPU ?= 1
+VENV := .venv
+BIN := $(VENV)/bin
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --resources gpu=$(GPU)
+
+# Bytecode is compiled once at installation; without it every job would pay for it again.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: env demo test lint format study lock clean
+
+env: $(VENV)/.installed
+
+$(VENV)/.installed: $(LOCK) envs/installer.txt envs/check_python.py
+	@$(PYTHON) envs/check_python.py
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the locked packages into $(VENV): about 700 MB to download the first time."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/installer.txt
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode $(LOCK) \
+		|| { echo "uv could not install them; trying pip, which is slower."; \
+		     $(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r $(LOCK); }
+	@touch $@
+
+demo: env
+	$(SNAKEMAKE) --configfile tests/config/demo.yaml
+	@echo "The report: results/report/report.html"
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: env
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+format: env
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/snakefmt Snakefile workflow
+
+study: env
+	$(SNAKEMAKE)
+
+# For maintainers: resolve envs/*.in anew, with hashes, for every platform.
+lock: env
+	$(BIN)/python envs/lock.py
+
+clean:
+	rm -rf results .snakemake

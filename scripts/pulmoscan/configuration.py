@@ -1,0 +1,101 @@
+"""Checks of the configuration and of the run table before anything runs."""
+
+import difflib
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from jsonschema import Draft202012Validator, ValidationError
+
+from pulmoscan import backbones
+
+
+def check(config: Mapping, runs: pd.DataFrame, schema: str | Path) -> None:
+    """Check the resolved configuration, and the selected rows of the run table against it.
+
+    Raises:
+        ValueError: with one line a problem, each naming the key and what it may be.
+    """
+    problems = list(_schema_problems(config, schema))
+    # References are looked up only in a configuration whose shape is right.
+    problems = problems or [*_reference_problems(config), *_run_problems(config, runs)]
+    if problems:
+        raise ValueError("\n".join(problems))
+
+
+def _schema_problems(config: Mapping, schema: str | Path) -> Iterator[str]:
+    validator = Draft202012Validator(yaml.safe_load(Path(schema).read_text(encoding="utf-8")))
+    for error in sorted(validator.iter_errors(config), key=lambda error: list(map(str, error.path))):
+        key = "config: " + ".".join(str(part) for part in error.absolute_path)
+        yield f"{key.rstrip()}{'' if key.endswith(' ') else ': '}{_wording(error)}"
+
+
+def _wording(error: ValidationError) -> str:
+    if error.validator == "additionalProperties":
+        known = error.schema["properties"]
+        unknown = [name for name in error.instance if name not in known]
+        return "; ".join(f"{name!r} is not a known key{_hint(str(name), known)}" for name in unknown)
+    if error.validator == "required":
+        absent = [name for name in error.validator_value if name not in error.instance]
+        return f"the key {absent[0]!r} is missing"
+    if error.validator == "oneOf":
+        choices = [branch["required"][0] for branch in error.validator_value]
+        return f"give exactly one of {' and '.join(choices)}"
+    if error.validator == "enum":
+        return f"{error.instance!r} is not one of {', '.join(map(str, error.validator_value))}"
+    if error.validator == "type":
+        types = error.validator_value
+        types = [types] if isinstance(types, str) else types
+        return f"{error.instance!r} is not of type {' or '.join(types)}"
+    return error.message
+
+
+def _hint(name: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f": did you mean {close[0]!r}?" if close else f"; the keys here are {', '.join(known)}"
+
+
+def _reference_problems(config: Mapping) -> Iterator[str]:
+    yield from _unknown("split", config["split"], config["splits"])
+    if config["dataset"]["source"] == "local" and not config["dataset"]["path"]:
+        yield "config: dataset.path: source local needs the path of a folder or a zip"
+    if config["weights"]["source"] == "folder" and not config["weights"]["folder"]:
+        yield "config: weights.folder: source folder needs the path of a folder with weight files"
+    for name, variant in config["variants"].items():
+        for part, known in (("sampling", config["samplings"]), ("pixels", config["pixels"])):
+            yield from _unknown(f"variants.{name}.{part}", variant[part], known)
+    for name, model in config["models"].items():
+        if "backbone" in model:
+            yield from _unknown(f"models.{name}.backbone", model["backbone"], backbones.BACKBONES)
+        elif extra := {"arguments", "head"} & model.keys():
+            yield f"config: models.{name}.{extra.pop()}: goes with a backbone, not an architecture"
+    for name, sampling in config["samplings"].items():
+        classes = sampling.get("classes")
+        for part in ("times", "labels"):
+            for label in sampling.get(part, {}):
+                if classes is not None and label not in classes:
+                    yield f"config: samplings.{name}.{part}: {label!r} is not among its classes"
+
+
+def _unknown(key: str, value: str, known: Collection[str]) -> Iterator[str]:
+    if value not in known:
+        close = difflib.get_close_matches(value, known, n=1)
+        guess = f"did you mean {close[0]!r}? " if close else ""
+        yield f"config: {key}: no {value!r}: {guess}It is one of {', '.join(known)}"
+
+
+def _run_problems(config: Mapping, runs: pd.DataFrame) -> Iterator[str]:
+    for run in runs.itertuples():
+        place = f"{config['runs']}: run {run.variant}/{run.model}/unfreeze-{run.unfreeze}"
+        for column, known in (("model", config["models"]), ("variant", config["variants"])):
+            if (value := getattr(run, column)) not in known:
+                close = difflib.get_close_matches(value, known, n=1)
+                guess = f"did you mean {close[0]!r}? " if close else ""
+                yield f"{place}: no {column} {value!r}: {guess}The config has {', '.join(known)}"
+        model = config["models"].get(run.model, {})
+        if "architecture" in model and run.unfreeze != "all":
+            yield f"{place}: {run.model} has no pre-trained part: its unfreeze is all"
+        pixels = config["pixels"].get(config["variants"].get(run.variant, {}).get("pixels"), {})
+        if pixels.get("reduce") and model:
+            yield f"{place}: {run.model} takes images, not the histograms of this variant"

@@ -1,0 +1,165 @@
+"""What the rules share: the checked configuration, the selected runs, and how a run is made of them."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from snakemake.exceptions import WorkflowError
+
+ROOT = Path(workflow.basedir)
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from pulmoscan import backbones, configuration, local
+from pulmoscan import runs as run_table
+from pulmoscan.codedigest import code_digest
+
+# The interpreter of Snakemake is that of the scripts, unless a conda environment comes before it.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+# Libraries keep their own files here, so that nothing is written outside results/.
+for variable, folder in {
+    "KERAS_HOME": "keras",
+    "MPLCONFIGDIR": "matplotlib",
+    "IPYTHONDIR": "ipython",
+    "JUPYTER_CONFIG_DIR": "jupyter",
+    "JUPYTER_RUNTIME_DIR": "jupyter/runtime",
+}.items():
+    os.environ[variable] = str(Path("results/cache", folder).absolute())
+
+try:
+    RUNS = run_table.select(run_table.read(config["runs"]), config["run_filter"])
+    configuration.check(config, RUNS, ROOT / "workflow/schemas/config.schema.yaml")
+except (ValueError, OSError) as error:
+    raise WorkflowError(str(error)) from None
+
+# On one machine trainings take turns on the accelerator unless --resources gpu=N says how many there
+# are. A cluster schedules its own accelerators, and there --jobs sets the number of nodes.
+if workflow.is_main_process and "gpu" not in workflow.global_resources:
+    if workflow.resource_settings.nodes is None:
+        workflow.register_resource("gpu", 1)
+
+PUBLISHED_TABLES = list(pd.read_csv(ROOT / "workflow/published.tsv", sep="\t")["table"].unique())
+RUN = "{variant}/{model}/unfreeze-{unfreeze}"
+SPLIT = config["split"]
+SHARES = {key: config["splits"][SPLIT][key] for key in ("test", "validation")}
+
+
+wildcard_constraints:
+    variant="[^/]+",
+    model="[^/]+",
+    unfreeze=r"\d+|half|all",
+    seed=r"\d+",
+    split="[^/]+",
+    sampling="[^/]+",
+    backbone="[^/]+",
+    pixels="[^/]+",
+
+
+def code(script):
+    """Return the digest of a script and what it imports, a parameter of its rule."""
+    return code_digest(ROOT / script)
+
+
+def as_json(value):
+    """Return settings in the one spelling that a rule's parameters are compared by."""
+    return json.dumps(value, sort_keys=True)
+
+
+def network(model):
+    """Return what fixes a model's network: architecture or backbone, arguments, input size, head."""
+    settings = {key: value for key, value in config["models"][model].items() if key != "training"}
+    if "backbone" in settings:
+        settings = {"arguments": {}, "head": config["head"]} | settings
+    return settings
+
+
+def training(model):
+    return config["training"] | config["models"][model].get("training", {})
+
+
+def weights_name(model):
+    """Return the name of the file with a model's pre-trained weights, None without a backbone."""
+    settings = network(model)
+    if "backbone" in settings:
+        return backbones.weights_name(settings["backbone"], settings["arguments"])
+
+
+def backbone_name(model):
+    """Return the name of a model's backbone in the paths of its features, input size included."""
+    return f"{weights_name(model)}-{network(model)['input_size']}px"
+
+
+def backbone_settings(backbone):
+    """Return a backbone's part of a network, from any model that has it."""
+    model = next(name for name in config["models"] if backbone_name(name) == backbone)
+    return {key: value for key, value in network(model).items() if key != "head"}
+
+
+def variant(wildcards):
+    return config["variants"][wildcards.variant]
+
+
+def variant_pixels(wildcards):
+    return as_json(config["pixels"][variant(wildcards)["pixels"]])
+
+
+def augmentation(wildcards):
+    return as_json(config["augmentation"] if variant(wildcards).get("augment") else None)
+
+
+def on_features(model, unfreeze, variant):
+    """Return whether a run trains its head alone, on features that were computed once."""
+    return (
+        unfreeze == "0"
+        and weights_name(model) is not None
+        and not config["variants"][variant].get("augment")
+    )
+
+
+def sampling_file(variant):
+    return f"results/samplings/{SPLIT}/{config['variants'][variant]['sampling']}.parquet"
+
+
+def used_samplings():
+    """Return the samplings of the selected runs, and the one that all are compared on."""
+    return sorted({config["variants"][name]["sampling"] for name in RUNS["variant"]} | {"balanced"})
+
+
+def runs_to_make():
+    """Return the selected runs, without those whose sampling the data cannot fill.
+
+    Only `dataset.on_shortfall: skip` needs to look, and waits for the samplings to do so.
+    """
+    if config["dataset"]["on_shortfall"] == "fail":
+        return RUNS
+    unfilled = {
+        sampling for sampling in used_samplings() if not sampling_is_filled(sampling)
+    }
+    return RUNS[[config["variants"][name]["sampling"] not in unfilled for name in RUNS["variant"]]]
+
+
+def sampling_is_filled(sampling):
+    counts = checkpoints.sampling.get(split=SPLIT, sampling=sampling).output.counts
+    return pd.read_csv(counts, sep="\t")["shortfall"].isna().all()
+
+
+def run_files(pattern):
+    """Return an input function: one file a run (and a seed, where the pattern has one)."""
+
+    def files(wildcards):
+        return [
+            path
+            for run in runs_to_make().itertuples()
+            for path in expand(
+                pattern,
+                variant=run.variant,
+                model=run.model,
+                unfreeze=run.unfreeze,
+                seed=config["seeds"],
+            )
+        ]
+
+    return files

@@ -1,0 +1,119 @@
+"""Get the data set, decode it once, and audit it.
+
+download: a source                     -> raw/, raw.tsv
+pack:     raw/                         -> packed/{images,masks}.npy, packed/decoded.parquet
+audit:    packed/, the metadata of raw/ -> audit/, the tables about the data set
+"""
+
+AUDIT_TABLES = [
+    "classes",
+    "modes",
+    "sizes",
+    "sources",
+    "class_by_source",
+    "useful_area",
+    "intensity",
+    "metadata_errors",
+    "duplicates",
+    "defects",
+]
+
+
+LOCAL_COPY = config["dataset"]["path"] or ""
+PHANTOM = as_json(config["dataset"]["phantom"])
+
+
+def source_settings():
+    """Return what the download depends on: settings, and for local files a digest of their content."""
+    dataset = config["dataset"]
+    settings = {"source": dataset["source"]}
+    if dataset["source"] == "phantom":
+        settings["phantom"] = dataset["phantom"]
+    if dataset["source"] == "local":
+        try:
+            settings["content"] = local.content_digest(
+                dataset["path"], "results/cache/local-digests.json"
+            )
+        except (ValueError, OSError) as error:
+            raise WorkflowError(str(error)) from None
+    return as_json(settings)
+
+
+rule download:
+    output:
+        raw=directory("results/raw"),
+        table="results/raw.tsv",
+    params:
+        settings=source_settings(),
+        source=config["dataset"]["source"],
+        manifest="workflow/sample-manifest.tsv",
+        code=code("scripts/download.py"),
+    log:
+        "results/logs/download.log",
+    benchmark:
+        "results/benchmarks/download.tsv"
+    threads: 2
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    # Where a local copy lies is no parameter: moved, it is the same data set.
+    shell:
+        "python scripts/download.py --source {params.source:q} --path {LOCAL_COPY:q} "
+        "--manifest {params.manifest:q} --phantom {PHANTOM:q} --threads {threads} "
+        "--cache results/cache/download --raw {output.raw:q} --table {output.table:q} "
+        "2>&1 | tee {log:q}"
+
+
+rule pack:
+    input:
+        raw=rules.download.output.raw,
+        files=rules.download.output.table,
+    output:
+        images="results/packed/images.npy",
+        masks="results/packed/masks.npy",
+        decoded="results/packed/decoded.parquet",
+    params:
+        size=config["image_size"],
+        code=code("scripts/pack.py"),
+    log:
+        "results/logs/pack.log",
+    benchmark:
+        "results/benchmarks/pack.tsv"
+    threads: 8
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        "python scripts/pack.py --raw {input.raw:q} --files {input.files:q} --size {params.size} "
+        "--threads {threads} --images {output.images:q} --masks {output.masks:q} "
+        "--decoded {output.decoded:q} 2>&1 | tee {log:q}"
+
+
+rule audit:
+    input:
+        raw=rules.download.output.raw,
+        files=rules.download.output.table,
+        decoded=rules.pack.output.decoded,
+        images=rules.pack.output.images,
+        masks=rules.pack.output.masks,
+    output:
+        images="results/audit/images.parquet",
+        histograms="results/audit/histograms.npy",
+        mean_images="results/audit/mean_images.npy",
+        tables=expand("results/tables/{table}.tsv", table=AUDIT_TABLES),
+    params:
+        on_defect=config["dataset"]["on_defect"],
+        code=code("scripts/audit.py"),
+    log:
+        "results/logs/audit.log",
+    benchmark:
+        "results/benchmarks/audit.tsv"
+    threads: 8
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    shell:
+        "python scripts/audit.py --raw {input.raw:q} --files {input.files:q} "
+        "--decoded {input.decoded:q} --images {input.images:q} --masks {input.masks:q} "
+        "--on-defect {params.on_defect} --threads {threads} --audit results/audit "
+        "--tables results/tables 2>&1 | tee {log:q}"

@@ -1,0 +1,78 @@
+"""Divide the data set, and take from the division what the runs train and are tested on.
+
+split:      audit/images.parquet -> splits/{split}.parquet
+sampling:   a split              -> samplings/{split}/{sampling}.parquet and its counts
+resampling: all used counts      -> tables/resampling.tsv
+"""
+
+
+rule split:
+    input:
+        images=rules.audit.output.images,
+    output:
+        table="results/splits/{split}.parquet",
+    params:
+        scheme=lambda wildcards: as_json(config["splits"][wildcards.split]),
+        code=code("scripts/split.py"),
+    log:
+        "results/logs/split/{split}.log",
+    benchmark:
+        "results/benchmarks/split/{split}.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    shell:
+        "python scripts/split.py --images {input.images:q} --scheme {params.scheme:q} "
+        "--output {output.table:q} 2>&1 | tee {log:q}"
+
+
+# A checkpoint, since with `dataset.on_shortfall: skip` the counts decide which runs there are. First
+# in the queue, so that a sampling that cannot be filled is known before anything trains.
+checkpoint sampling:
+    input:
+        split=rules.split.output.table,
+    output:
+        table="results/samplings/{split}/{sampling}.parquet",
+        counts="results/samplings/{split}/{sampling}.counts.tsv",
+    params:
+        settings=lambda wildcards: as_json(config["samplings"][wildcards.sampling]),
+        shares=lambda wildcards: as_json(
+            {key: config["splits"][wildcards.split][key] for key in ("test", "validation")}
+        ),
+        on_shortfall=config["dataset"]["on_shortfall"],
+        code=code("scripts/sampling.py"),
+    log:
+        "results/logs/sampling/{split}/{sampling}.log",
+    benchmark:
+        "results/benchmarks/sampling/{split}/{sampling}.tsv"
+    priority: 10
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    shell:
+        "python scripts/sampling.py --name {wildcards.sampling:q} --split {input.split:q} "
+        "--settings {params.settings:q} --shares {params.shares:q} "
+        "--on-shortfall {params.on_shortfall} --output {output.table:q} "
+        "--counts {output.counts:q} 2>&1 | tee {log:q}"
+
+
+rule resampling:
+    input:
+        counts=[
+            f"results/samplings/{SPLIT}/{sampling}.counts.tsv" for sampling in used_samplings()
+        ],
+    output:
+        table="results/tables/resampling.tsv",
+    params:
+        code=code("scripts/resampling.py"),
+    log:
+        "results/logs/resampling.log",
+    benchmark:
+        "results/benchmarks/resampling.tsv"
+    priority: 10
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    shell:
+        "python scripts/resampling.py --counts {input.counts:q} --output {output.table:q} "
+        "2>&1 | tee {log:q}"

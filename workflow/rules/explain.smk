@@ -1,0 +1,46 @@
+"""Show where a network looks.
+
+gradcam: a trained model and test images -> explain/{run}: maps, scores and one panel an image
+"""
+
+
+rule gradcam:
+    input:
+        model=f"results/runs/{RUN}/seed-{config['seeds'][0]}/model.keras",
+        predictions=f"results/runs/{RUN}/seed-{config['seeds'][0]}/predictions.parquet",
+        sampling=lambda wildcards: sampling_file(wildcards.variant),
+        images=rules.pack.output.images,
+        masks=rules.pack.output.masks,
+    output:
+        cams=f"results/explain/{RUN}/cams.npy",
+        scores=f"results/explain/{RUN}/scores.tsv",
+        panels=report(
+            directory(f"results/explain/{RUN}/panels"),
+            patterns=["{image}.png"],
+            caption="../report/gradcam.rst",
+            category="Grad-CAM",
+            subcategory="{variant}/{model}/unfreeze-{unfreeze}",
+            labels={"image": "{image}"},
+        ),
+    params:
+        pixels=variant_pixels,
+        explain=as_json(config["explain"]),
+        batch_size=config["training"]["batch_size"],
+        threads=config["training"]["threads"],
+        code=code("scripts/gradcam.py"),
+        folder=subpath(output.cams, parent=True),
+    log:
+        f"results/logs/gradcam/{RUN}.log",
+    benchmark:
+        f"results/benchmarks/gradcam/{RUN}.tsv"
+    threads: config["training"]["threads"]
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=60,
+    shell:
+        "python scripts/gradcam.py --model {input.model:q} --predictions {input.predictions:q} "
+        "--sampling {input.sampling:q} --images {input.images:q} --masks {input.masks:q} "
+        "--pixels {params.pixels:q} --explain {params.explain:q} "
+        "--batch-size {params.batch_size} --threads {params.threads} "
+        "--output {params.folder:q} 2>&1 | tee {log:q}"
