@@ -13,7 +13,6 @@ defects`` as in ``pulmoscan.radiographs``. An image or mask that cannot be used 
 """
 
 import argparse
-import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -81,8 +80,8 @@ def pack(
     """
 
     def work(pair: rawtable.Pair) -> Radiograph:
-        mask = None if pair.mask is None else _content(raw, pair.mask)
-        return read(_content(raw, pair.image), mask, size)
+        mask = None if pair.mask is None else rawtable.content(raw, pair.mask)
+        return read(rawtable.content(raw, pair.image), mask, size)
 
     rows = []
     with ExitStack() as stack:
@@ -119,18 +118,6 @@ def _in_order(
     finally:
         for future in waiting:
             future.cancel()
-
-
-def _content(raw: Path, file: rawtable.RawFile) -> bytes:
-    """Return the bytes of a file, read once and checked against its hash."""
-    path = raw / file.path
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise OSError(f"cannot read {path}: {error.strerror}; run the download again") from error
-    if hashlib.sha256(content).hexdigest() != file.sha256:
-        raise ValueError(f"{path} is not the file that was downloaded; run the download again")
-    return content
 
 
 def _begin_array(file: BinaryIO, shape: tuple[int, int, int]) -> None:

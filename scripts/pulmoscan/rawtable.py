@@ -1,6 +1,7 @@
 """The table of the downloaded files, read as pairs of image and mask."""
 
 import csv
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -42,6 +43,23 @@ def read(table: Path) -> list[RawFile]:
         return [RawFile(PurePosixPath(row["file"]), row["sha256"]) for row in rows]
     except KeyError as error:
         raise ValueError(f"{table} has no column {error}: run the download again") from None
+
+
+def content(raw: Path, file: RawFile) -> bytes:
+    """Return the content of a file below the folder ``raw``.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: its SHA-256 is not the one that the download listed.
+    """
+    path = raw / file.path
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise OSError(f"cannot read {path}: {error.strerror}; run the download again") from error
+    if hashlib.sha256(data).hexdigest() != file.sha256:
+        raise ValueError(f"{path} is not the file that was downloaded; run the download again")
+    return data
 
 
 def pairs(files: Sequence[RawFile]) -> list[Pair]:
