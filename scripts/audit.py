@@ -17,9 +17,9 @@ Outputs, in the order of the packed arrays where they have a row an image:
 - ``histograms.npy``: n x 2 x 256 int32, grey levels of the packed image: whole, inside the mask.
 - ``mean_images.npy``: 4 classes x 2 x s x s float32, the mean of all images without defects: whole,
   and black outside the mask; NaN for a class that has none.
-- tables: ``metadata_errors`` as in ``pulmoscan.metadata``; ``duplicates``: ``group, kind`` (exact or near), ``image_a,
-  image_b, distance`` (bits of the hash), ``correlation``; ``defects``:
-  ``image, class, defect``; the others as in ``pulmoscan.dataset_tables``.
+- tables: ``metadata_errors`` as in ``pulmoscan.metadata``; ``duplicates`` with ``group``, ``kind``
+  (exact or near), ``image_a, image_b, distance`` (bits of the hash), ``correlation``; ``defects``
+  with ``image, class, defect``; the others as in ``pulmoscan.dataset_tables``.
 """
 
 import argparse
