@@ -145,7 +145,10 @@ def main(argv: Sequence[str]) -> None:
     resampling = pd.read_csv(arguments.resampling, sep="\t", dtype=str, keep_default_na=False)
     empty, smaller = shortfalls(resampling, arguments.variants)
     trainings = {
-        run: read_trainings(arguments.results / runs.name(*run), arguments.seeds)
+        # Scores of a run that the data cannot fill are those of an earlier configuration.
+        run: {}
+        if empty.get(run[2])
+        else read_trainings(arguments.results / runs.name(*run), arguments.seeds)
         for run in map(tuple, selected[runs.KEY].to_numpy())
     }
     written = {"runs": table_of_runs(selected, arguments.seeds, trainings, empty)}

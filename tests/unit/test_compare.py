@@ -129,6 +129,12 @@ def test_each_missing_run_says_why(tmp_path, repository):
     assert list(tables["runs"]["status"]) == ["run", region["status"]]
 
 
+def test_scores_left_by_an_earlier_configuration_are_not_taken(tmp_path, repository):
+    train(tmp_path, right=80, model="vgg19", variant="lungs-large")
+    region = row_of(run_compare(tmp_path, repository)["region"], "vgg19", variant="lungs-large")
+    assert region["status"] == "not run: large asks for 100 of COVID, there are 0"
+
+
 def test_run_on_fewer_images_than_asked_says_so(tmp_path, repository):
     train(tmp_path, right=80)
     row = row_of(run_compare(tmp_path, repository)["synthesis"], "mobilenet")
