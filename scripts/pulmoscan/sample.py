@@ -12,6 +12,7 @@ from pulmoscan.rawfolder import DatabaseFile, check_layout
 
 REPOSITORY = "https://github.com/tgazagnes/PulmoScan"
 COMMIT = "9d7962f6e4f93622398052177fad894dd3008848"
+ARCHIVE = f"{REPOSITORY}/archive/{COMMIT}.zip"
 FOLDER = "Data/Sample/"
 OTHER_SOURCES = (
     "or choose another dataset.source: kaggle (the whole database), local (a copy of yours, at "
@@ -47,16 +48,13 @@ def read_manifest(path: Path) -> dict[str, Entry]:
 
 
 @contextmanager
-def database_files(
-    cache: Path, manifest: Path, repository: str = REPOSITORY
-) -> Iterator[list[DatabaseFile]]:
+def database_files(cache: Path, manifest: Path) -> Iterator[list[DatabaseFile]]:
     """Give the files of the sample, each with the SHA-256 that the manifest asks of it.
 
     Args:
         cache: The folder that the repository's archive is downloaded to; it is removed from there
             when the files are copied, and when one of them is not what it should be.
         manifest: The list of the files, see ``read_manifest``.
-        repository: The address of the repository.
 
     Raises:
         ValueError: The archive is damaged or refused, lacks a file, holds another one, or a file
@@ -65,7 +63,7 @@ def database_files(
     """
     entries = read_manifest(manifest)
     path = cache / f"PulmoScan-{COMMIT}.zip"
-    download(path, repository)
+    download(path)
     try:
         with archive.opened(path, f"the authors' sample ({path})") as opened:
             files = opened.database_files(origin="", within=f"/{FOLDER}")
@@ -78,12 +76,10 @@ def database_files(
     path.unlink()
 
 
-def download(path: Path, repository: str) -> None:
+def download(path: Path) -> None:
     """Download the archive of the pinned commit; raise ``OSError`` worded for the user."""
     try:
-        transfer.download(
-            transfer.get(f"{repository}/archive/{COMMIT}.zip"), path, "the authors' sample"
-        )
+        transfer.download(transfer.get(ARCHIVE), path, "the authors' sample")
     except transfer.UnreachableError as error:
         raise transfer.UnreachableError(f"{error}; check the network, {OTHER_SOURCES}") from None
     except transfer.RefusedError as error:
