@@ -9,12 +9,13 @@ packed images and masks, and the table of what was decoded.
 Outputs, in the order of the packed arrays where they have a row an image:
 
 - ``images.parquet``: ``image, class, source, width, height, mode, equal_channels, mask_width,
-  mask_height, mask_binary, useful_area`` (share of the image that the mask covers, null without a
-  mask), ``mean, sd`` (grey levels of the whole image at its stored size), ``mean_lungs, sd_lungs``
-  (inside the packed mask), ``sha256, pixel_sha256, phash`` (16 hexadecimal digits),
+  mask_height, mask_binary, useful_area`` (share of the image that the mask covers, null without
+  image or mask), ``mean, sd`` (grey levels of the whole image at its stored size), ``mean_lungs,
+  sd_lungs`` (inside the packed mask), ``sha256, pixel_sha256, phash`` (16 hexadecimal digits),
   ``duplicate_group`` (name of the group's first image, null without duplicates), ``defects``
   (reasons joined by "; ").
-- ``histograms.npy``: n x 2 x 256 int32, grey levels of the packed image: whole, inside the mask.
+- ``histograms.npy``: n x 2 x 256 int32, grey levels of the packed image: whole, inside the mask;
+  zeros for an image that cannot be read.
 - ``mean_images.npy``: 4 classes x 2 x s x s float32, the mean of all images without defects: whole,
   and black outside the mask; NaN for a class that has none.
 - tables: ``metadata_errors`` as in ``pulmoscan.metadata``; ``duplicates`` with ``group``, ``kind``
@@ -90,6 +91,7 @@ def main(argv: Sequence[str]) -> None:
     packed.check(len(decoded))
     with ThreadPoolExecutor(arguments.threads) as pool:
         measured = packed.measure(len(decoded), pool.map)
+        measured.histograms[(decoded["pixel_sha256"] == "").to_numpy()] = 0
         contents = _metadata_files(arguments.raw, files)
         images, tables = describe(decoded, measured, files, contents)
         if arguments.on_defect == "fail" and len(tables["defects"]):
@@ -115,8 +117,8 @@ def describe(
     images = decoded.copy()
     images["source"], metadata_errors = metadata.check(decoded, contents)
     whole, lungs = measured.histograms[:, 0], measured.histograms[:, 1]
-    area = lungs.sum(axis=1) / whole.sum(axis=1)
-    images["useful_area"] = np.where(area > 0, area, np.nan)
+    inside = lungs.sum(axis=1)
+    images["useful_area"] = np.where(inside > 0, inside, np.nan) / np.maximum(whole.sum(axis=1), 1)
     images["mean_lungs"], images["sd_lungs"] = intensity.moments(lungs)
     readable = decoded["pixel_sha256"] != ""
     images["phash"] = np.where(readable, [f"{value:016x}" for value in measured.hashes], "")
@@ -199,9 +201,8 @@ def _fail(defects: pd.DataFrame) -> None:
     named = [f"{row.image} ({row.defect})" for row in defects.head(NAMED).itertuples()]
     more = ", ..." if len(defects) > NAMED else ""
     raise ValueError(
-        f"{defects['image'].nunique()} of the data set's images are defective: {', '.join(named)}"
-        f"{more}; the lines above list them. Repair or remove them, or set dataset.on_defect: "
-        "exclude"
+        f"{defects['image'].nunique()} radiographs are defective: {', '.join(named)}{more}; the "
+        "lines above list all. Repair or remove them, or set dataset.on_defect: exclude"
     )
 
 

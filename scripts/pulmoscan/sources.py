@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 UNKNOWN = "unknown"
 SOURCES = {
     "BIMCV": r"(^|[./])bimcv\b",
-    "EURORAD": r"(^|\.)eurorad\.org\b",
+    "EURORAD": r"(^|\.)eurorad\.org(/|$)",
     "COVID-CXNet": r"/covid-cxnet\b",
     "covid-chestxray-dataset": r"/covid-chestxray-dataset\b",
     "covid-19-image-repository": r"/covid-19-image-repository\b",
-    "SIRM": r"(^|\.)sirm\.org\b",
+    "SIRM": r"(^|\.)sirm\.org(/|$)",
     "RSNA": r"/rsna-pneumonia-detection-challenge\b",
     "chest-xray-pneumonia": r"/chest-xray-pneumonia\b",
 }
