@@ -5,7 +5,11 @@ Everything else is written against Keras alone and runs on TensorFlow, JAX and P
 """
 
 import os
+import sys
+import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -15,6 +19,7 @@ import numpy as np
 if TYPE_CHECKING:
     import keras
 
+NOTICES = ("absl::InitializeLog()", "oneDNN custom operations are on")
 SWITCHES = ("auto", "on", "off")
 
 
@@ -157,7 +162,8 @@ def _torch_gradients(model: "keras.Model") -> Any:
 def _prepare_tensorflow(threads: int) -> tuple[int, bool]:
     """Return the threads in force and whether there is a GPU."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import tensorflow as tf
+    with _without_notices():
+        import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
     try:
@@ -169,6 +175,26 @@ def _prepare_tensorflow(threads: int) -> tuple[int, bool]:
         threads = _keep(tf.config.threading.get_intra_op_parallelism_threads(), threads)
     tf.config.experimental.enable_op_determinism()
     return threads, bool(gpus)
+
+
+@contextmanager
+def _without_notices() -> Iterator[None]:
+    """Hold back what TensorFlow's libraries write while they are loaded, before its log level.
+
+    Only the notices that every start repeats are dropped; the rest goes to standard error after.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            held.seek(0)
+            lines = held.read().decode(errors="replace").splitlines(keepends=True)
+            sys.stderr.write("".join(line for line in lines if not any(n in line for n in NOTICES)))
 
 
 def _prepare_jax(threads: int) -> tuple[int, bool]:

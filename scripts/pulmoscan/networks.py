@@ -1,0 +1,201 @@
+"""The networks that are trained: a backbone and a head, or LeNet-5, each one flat Keras model.
+
+Also which layers a run trains, and where its network is cut into a part that never changes and a
+part that is trained.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pulmoscan import backbones
+
+if TYPE_CHECKING:
+    import keras
+
+ARCHITECTURES = ("lenet5",)
+PREPARATION = ("grey_to_rgb", "preprocessing")  # layers between the input and the backbone
+
+
+@dataclass(frozen=True)
+class Network:
+    """A whole network: input (s, s, 1) float32 grey in 0..255, output probabilities of classes.
+
+    ``base`` are the layers of the backbone as Keras counts them, the input layer first; it is
+    empty for a network that has no pre-trained part. ``head`` are the layers after them.
+    """
+
+    model: "keras.Model"
+    base: list
+    head: list
+
+
+def build(network: Mapping, classes: int, weights: Path | None = None) -> Network:
+    """Return a network of the configuration's ``models:``.
+
+    ``network`` has either ``architecture`` or ``backbone`` with ``arguments`` and ``head``, and
+    ``input_size``. ``weights`` is a file that `save_weights` of the same backbone wrote (see
+    ``weights.py``); without it the backbone keeps its random weights. The last layers are
+    ``logits`` and ``probabilities``, in float32 whatever the precision. Raises ``ValueError`` for
+    an unknown architecture or backbone and for a file of another network.
+    """
+    import keras
+
+    keras.backend.clear_session()  # names of layers do not depend on what was built before
+    size = network["input_size"]
+    grey = keras.Input((size, size, 1), name="grey")
+    if "architecture" in network:
+        base, x = [], _lenet5(grey, network["architecture"])
+    else:
+        name, arguments = network["backbone"], network.get("arguments")
+        backbone = backbones.build(name, arguments, size, backbones.prepare(grey, name))
+        if weights is not None:
+            backbones.copy_weights(load_backbone(name, arguments, weights), backbone)
+        base = [layer for layer in backbone.layers if layer.name not in PREPARATION]
+        x = keras.layers.GlobalAveragePooling2D(name="pooled")(backbone.output)
+        x = _head(x, network["head"])
+    logits = keras.layers.Dense(classes, name="logits", dtype="float32")(x)
+    output = keras.layers.Activation("softmax", name="probabilities", dtype="float32")(logits)
+    model = keras.Model(grey, output, name="pulmoscan")
+    before = {id(layer) for layer in base}
+    head = [
+        layer
+        for layer in model.layers
+        if id(layer) not in before and layer.name not in (*PREPARATION, "grey", "pooled")
+    ]
+    return Network(model, base, head)
+
+
+def load_backbone(name: str, arguments: Mapping | None, weights: Path) -> "keras.Model":
+    """Return a backbone with the weights of a file; raise ``ValueError`` where they do not fit."""
+    model = backbones.build(name, arguments, backbones.MOBILENET_SIZE)
+    try:
+        model.load_weights(weights)
+    except Exception as error:  # h5py and Keras raise many kinds for a damaged or foreign file
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ValueError(
+            f"{weights} does not hold weights of {name} with arguments {dict(arguments or {})}, "
+            f"without top, or is damaged: {reason}"
+        ) from error
+    return model
+
+
+def trainable_layers(network: Network, unfreeze: str) -> list:
+    """Return the layers that a run trains: the head, and of the backbone what ``unfreeze`` says.
+
+    ``0``: nothing; a number N: the last N layers as Keras counts them (``base.layers[-N:]``,
+    pooling, normalisation and activation layers included); ``half``: the last half; ``all``.
+    Raises ``ValueError`` for anything else, for more layers than there are, and for anything but
+    ``all`` where the network has no pre-trained part.
+    """
+    count = len(network.base)
+    if not count:
+        if unfreeze != "all":
+            raise ValueError(
+                f"unfreeze is {unfreeze!r}: this network has no pre-trained part, so it is 'all'"
+            )
+        return list(network.head)
+    named = {"half": count // 2, "all": count}
+    if unfreeze not in named and not unfreeze.isdecimal():
+        raise ValueError(
+            f"unfreeze is {unfreeze!r}: expected 0 to {count} layers of the backbone, half or all"
+        )
+    number = named.get(unfreeze) if unfreeze in named else int(unfreeze)
+    if number > count:
+        raise ValueError(f"unfreeze is {number}: the backbone has {count} layers")
+    return network.base[count - number :] + network.head
+
+
+def freeze(network: Network, unfreeze: str) -> None:
+    """Make trainable what ``unfreeze`` says (see `trainable_layers`), and freeze everything else.
+
+    A frozen BatchNormalization keeps its statistics and runs in inference mode.
+    """
+    trained = {id(layer) for layer in trainable_layers(network, unfreeze)}
+    for layer in network.model.layers:
+        layer.trainable = id(layer) in trained
+
+
+def split(network: Network) -> tuple["keras.Model | None", "keras.Model"]:
+    """Cut a network, frozen by `freeze`, into what never changes and what is trained.
+
+    Returns ``(frozen, trained)``: ``frozen`` maps the input to the tensors that cross the cut, and
+    is to run in inference mode; ``trained`` maps these to ``logits``. Both share their layers with
+    the whole network, so training ``trained`` trains the whole. A layer belongs to ``trained``
+    when it is of the head, is trainable and has weights, or depends on one that does. ``frozen``
+    is None where no layer with weights would be in it.
+    """
+    import keras
+
+    producer = {}  # id of a tensor -> layer that makes it
+    trained = {id(layer) for layer in network.head}
+    crossing = []
+    for layer in network.model.layers:  # Keras lists a layer after all that it depends on
+        sources = [] if isinstance(layer, keras.layers.InputLayer) else _tensors(layer.input)
+        fed_by_trained = [id(producer[id(tensor)]) in trained for tensor in sources]
+        if any(fed_by_trained) or (layer.trainable and layer.weights):
+            trained.add(id(layer))
+        if id(layer) in trained:
+            known = {id(tensor) for tensor in crossing}
+            crossing += [
+                tensor
+                for tensor, inside in zip(sources, fed_by_trained, strict=True)
+                if not inside and id(tensor) not in known
+            ]
+        producer[id(layer.output)] = layer
+    logits = network.model.get_layer("logits").output
+    if any(layer.weights and id(layer) not in trained for layer in network.model.layers):
+        frozen = keras.Model(network.model.input, crossing, name="frozen")
+        return frozen, keras.Model(crossing, logits, name="trained")
+    return None, keras.Model(network.model.input, logits, name="trained")
+
+
+def _tensors(value: object) -> list:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def joined(network: Network, frozen: "keras.Model | None", trained: "keras.Model") -> "keras.Model":
+    """Return the network from input to logits with its frozen part in inference mode."""
+    import keras
+
+    if frozen is None:
+        return trained
+    return keras.Model(network.model.input, trained(frozen(network.model.input, training=False)))
+
+
+def feature_extractor(network: Mapping, weights: Path) -> "keras.Model":
+    """Return the backbone with its preprocessing and pooling: (s, s, 1) grey in 0..255 to (d,)."""
+    import keras
+
+    whole = build({**network, "head": {"dense": [], "dropout": 0}}, classes=1, weights=weights)
+    whole.model.trainable = False
+    return keras.Model(whole.model.input, whole.model.get_layer("pooled").output)
+
+
+def _head(x: "keras.KerasTensor", settings: Mapping) -> "keras.KerasTensor":
+    """Return dense layers with ReLU of the given widths, then dropout where it is not 0."""
+    import keras
+
+    for index, units in enumerate(settings["dense"], start=1):
+        x = keras.layers.Dense(units, activation="relu", name=f"dense_{index}")(x)
+    if settings.get("dropout"):
+        x = keras.layers.Dropout(settings["dropout"], name="dropout")(x)
+    return x
+
+
+def _lenet5(grey: "keras.KerasTensor", architecture: str) -> "keras.KerasTensor":
+    """Return the layers of the study's LeNet-5 before its classes."""
+    import keras
+
+    if architecture not in ARCHITECTURES:
+        raise ValueError(f"no architecture {architecture!r}: there is {', '.join(ARCHITECTURES)}")
+    x = keras.layers.Rescaling(1 / 255, name="preprocessing", dtype="float32")(grey)
+    for index, filters in enumerate((16, 32, 64), start=1):
+        x = keras.layers.Conv2D(
+            filters, 3, padding="same", activation="relu", name=f"conv_{index}"
+        )(x)
+        x = keras.layers.MaxPooling2D(name=f"pool_{index}")(x)
+    x = keras.layers.Dropout(0.3, name="dropout")(x)
+    x = keras.layers.Flatten(name="flatten")(x)
+    return keras.layers.Dense(128, activation="relu", name="dense_1")(x)
