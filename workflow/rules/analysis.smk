@@ -15,16 +15,18 @@ rule evaluate:
         metrics=f"results/runs/{RUN}/seed-{{seed}}/metrics.tsv",
         confusion=f"results/runs/{RUN}/seed-{{seed}}/confusion.tsv",
         per_class=f"results/runs/{RUN}/seed-{{seed}}/per_class.tsv",
-    params:
-        code=code("scripts/evaluate.py"),
-        folder=subpath(output.metrics, parent=True),
     log:
         f"results/logs/evaluate/{RUN}/seed-{{seed}}.log",
     benchmark:
         f"results/benchmarks/evaluate/{RUN}/seed-{{seed}}.tsv"
+    conda:
+        "../../envs/pulmoscan.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        code=code("scripts/evaluate.py"),
+        folder=subpath(output.metrics, parent=True),
     shell:
         "python scripts/evaluate.py --predictions {input.predictions:q} "
         "--training {input.training:q} --common {input.common:q} --model {wildcards.model:q} "
@@ -51,20 +53,50 @@ rule compare:
             caption="../report/published.rst",
             category="Published beside reproduced",
         ),
+    log:
+        "results/logs/compare.log",
+    benchmark:
+        "results/benchmarks/compare.tsv"
+    conda:
+        "../../envs/pulmoscan.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
     params:
         run_filter=config["run_filter"] or "",
         seeds=config["seeds"],
         variants=as_json(config["variants"]),
         code=code("scripts/compare.py"),
-    log:
-        "results/logs/compare.log",
-    benchmark:
-        "results/benchmarks/compare.tsv"
-    resources:
-        mem_mb=1000,
-        runtime=10,
     shell:
-        "python scripts/compare.py --runs {input.runs:q} --filter {params.run_filter:q} "
+        "python scripts/compare.py --runs {input.runs:q} --filter={params.run_filter:q} "
         "--seeds {params.seeds} --variants {params.variants:q} --results results/runs "
         "--resampling {input.resampling:q} --published {input.published:q} "
         "--output results/tables 2>&1 | tee {log:q}"
+
+
+rule dataset_facts:
+    input:
+        tables=rules.audit.output.tables,
+        resampling=rules.resampling.output.table,
+        published="workflow/published-dataset.tsv",
+    output:
+        table=report(
+            "results/tables/dataset_facts.tsv",
+            caption="../report/dataset_facts.rst",
+            category="Published beside reproduced",
+            labels={"table": "dataset_facts"},
+        ),
+    log:
+        "results/logs/dataset_facts.log",
+    benchmark:
+        "results/benchmarks/dataset_facts.tsv"
+    conda:
+        "../../envs/pulmoscan.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("scripts/dataset_facts.py"),
+    shell:
+        "python scripts/dataset_facts.py --tables results/tables --resampling {input.resampling:q} "
+        "--published {input.published:q} --output {output.table:q} 2>&1 | tee {log:q}"

@@ -16,24 +16,33 @@ from pulmoscan import backbones, configuration, local
 from pulmoscan import runs as run_table
 from pulmoscan.codedigest import code_digest
 
-# The interpreter of Snakemake is that of the scripts, unless a conda environment comes before it.
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-
-# Libraries keep their own files here, so that nothing is written outside results/.
-for variable, folder in {
-    "KERAS_HOME": "keras",
-    "MPLCONFIGDIR": "matplotlib",
-    "IPYTHONDIR": "ipython",
-    "JUPYTER_CONFIG_DIR": "jupyter",
-    "JUPYTER_RUNTIME_DIR": "jupyter/runtime",
-}.items():
-    os.environ[variable] = str(Path("results/cache", folder).absolute())
+os.environ.update(
+    # The interpreter of Snakemake is that of the scripts, unless a conda environment comes before it.
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+    # Libraries keep their own files here, so that nothing is written outside results/.
+    **{
+        variable: str(Path("results/cache", folder).absolute())
+        for variable, folder in {
+            "KERAS_HOME": "keras",
+            "MPLCONFIGDIR": "matplotlib",
+            "IPYTHONDIR": "ipython",
+            "JUPYTER_CONFIG_DIR": "jupyter",
+            "JUPYTER_RUNTIME_DIR": "jupyter/runtime",
+        }.items()
+    },
+)
 
 try:
     RUNS = run_table.select(run_table.read(config["runs"]), config["run_filter"])
     configuration.check(config, RUNS, ROOT / "workflow/schemas/config.schema.yaml")
 except (ValueError, OSError) as error:
     raise WorkflowError(str(error)) from None
+
+# In the environment, not among the parameters: a folder that was moved holds the same files.
+os.environ.update(
+    LOCAL_COPY=config["dataset"]["path"] or "",
+    WEIGHTS_FOLDER=config["weights"]["folder"] or "",
+)
 
 # On one machine trainings take turns on the accelerator unless --resources gpu=N says how many there
 # are. A cluster schedules its own accelerators, and there --jobs sets the number of nodes.
@@ -135,9 +144,7 @@ def runs_to_make():
     """
     if config["dataset"]["on_shortfall"] == "fail":
         return RUNS
-    unfilled = {
-        sampling for sampling in used_samplings() if not sampling_is_filled(sampling)
-    }
+    unfilled = {sampling for sampling in used_samplings() if not sampling_is_filled(sampling)}
     return RUNS[[config["variants"][name]["sampling"] not in unfilled for name in RUNS["variant"]]]
 
 
@@ -163,3 +170,86 @@ def run_files(pattern):
         ]
 
     return files
+
+
+def source_settings():
+    """Return what the download depends on: settings, and for local files a digest of their content."""
+    dataset = config["dataset"]
+    settings = {"source": dataset["source"]}
+    if dataset["source"] == "local":
+        try:
+            settings["content"] = local.content_digest(
+                dataset["path"], "results/cache/local-digests.json"
+            )
+        except (ValueError, OSError) as error:
+            raise WorkflowError(str(error)) from None
+    return as_json(settings)
+
+
+def weights_settings(wildcards):
+    """Return what a weights file depends on: source, network, and for a folder the file's content."""
+    settings = {"source": config["weights"]["source"]} | weights_network(wildcards)
+    if settings["source"] == "folder":
+        try:
+            file = backbones.find_file(WEIGHTS_FOLDER, settings["backbone"], settings["arguments"])
+            settings["content"] = local.content_digest(
+                file, f"results/cache/{wildcards.weights}-digest.json"
+            )
+        except (ValueError, OSError) as error:
+            raise WorkflowError(str(error)) from None
+    return as_json(settings)
+
+
+def weights_network(wildcards):
+    """Return constructor and arguments of the backbone whose weights a file holds."""
+    model = next(name for name in config["models"] if weights_name(name) == wildcards.weights)
+    return {key: network(model)[key] for key in ("backbone", "arguments")}
+
+
+def runs_on_features(backbone, pixels):
+    """Return the selected runs that train on the features of a backbone for one kind of pixels."""
+    return [
+        run
+        for run in RUNS.itertuples()
+        if on_features(run.model, run.unfreeze, run.variant)
+        and backbone_name(run.model) == backbone
+        and config["variants"][run.variant]["pixels"] == pixels
+    ]
+
+
+def features_samplings(wildcards):
+    runs = runs_on_features(wildcards.backbone, wildcards.pixels)
+    return sorted({sampling_file(run.variant) for run in runs})
+
+
+def train_inputs(wildcards):
+    """Return a training's inputs: features for a frozen backbone, else its weights if it has one."""
+    inputs = {
+        "sampling": sampling_file(wildcards.variant),
+        "images": rules.pack.output.images,
+        "masks": rules.pack.output.masks,
+    }
+    if weights_name(wildcards.model) is not None:
+        inputs["weights"] = f"results/weights/{weights_name(wildcards.model)}.weights.h5"
+    if on_features(wildcards.model, wildcards.unfreeze, wildcards.variant):
+        folder = f"results/features/{backbone_name(wildcards.model)}"
+        inputs["features"] = f"{folder}/{variant(wildcards)['pixels']}.npy"
+        inputs["feature-rows"] = f"{folder}/{variant(wildcards)['pixels']}.rows.npy"
+    return inputs
+
+
+def published_settings():
+    """Return the configuration as the report shows it: without where this machine keeps its files."""
+    return as_json(
+        config
+        | {
+            "dataset": config["dataset"] | {"path": None},
+            "weights": config["weights"] | {"folder": None},
+        }
+    )
+
+
+def weights_records(wildcards):
+    """Return the record of every weights file that a selected run starts from."""
+    names = {weights_name(model) for model in RUNS["model"]} - {None}
+    return [f"results/weights/{name}.tsv" for name in sorted(names)]

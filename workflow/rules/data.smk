@@ -19,47 +19,31 @@ AUDIT_TABLES = [
 ]
 
 
-LOCAL_COPY = config["dataset"]["path"] or ""
-PHANTOM = as_json(config["dataset"]["phantom"])
-
-
-def source_settings():
-    """Return what the download depends on: settings, and for local files a digest of their content."""
-    dataset = config["dataset"]
-    settings = {"source": dataset["source"]}
-    if dataset["source"] == "phantom":
-        settings["phantom"] = dataset["phantom"]
-    if dataset["source"] == "local":
-        try:
-            settings["content"] = local.content_digest(
-                dataset["path"], "results/cache/local-digests.json"
-            )
-        except (ValueError, OSError) as error:
-            raise WorkflowError(str(error)) from None
-    return as_json(settings)
-
-
 rule download:
     output:
         raw=directory("results/raw"),
         table="results/raw.tsv",
-    params:
-        settings=source_settings(),
-        source=config["dataset"]["source"],
-        manifest="workflow/sample-manifest.tsv",
-        code=code("scripts/download.py"),
     log:
         "results/logs/download.log",
     benchmark:
         "results/benchmarks/download.tsv"
+    conda:
+        "../../envs/pulmoscan.yaml"
     threads: 2
     resources:
         mem_mb=2000,
         runtime=240,
-    # Where a local copy lies is no parameter: moved, it is the same data set.
+    params:
+        settings=source_settings(),
+        source=config["dataset"]["source"],
+        phantom=as_json(
+            config["dataset"]["phantom"] if config["dataset"]["source"] == "phantom" else None
+        ),
+        manifest="workflow/sample-manifest.tsv",
+        code=code("scripts/download.py"),
     shell:
-        "python scripts/download.py --source {params.source:q} --path {LOCAL_COPY:q} "
-        "--manifest {params.manifest:q} --phantom {PHANTOM:q} --threads {threads} "
+        'python scripts/download.py --source {params.source:q} --path="$LOCAL_COPY" '
+        "--manifest {params.manifest:q} --phantom {params.phantom:q} --threads {threads} "
         "--cache results/cache/download --raw {output.raw:q} --table {output.table:q} "
         "2>&1 | tee {log:q}"
 
@@ -72,17 +56,19 @@ rule pack:
         images="results/packed/images.npy",
         masks="results/packed/masks.npy",
         decoded="results/packed/decoded.parquet",
-    params:
-        size=config["image_size"],
-        code=code("scripts/pack.py"),
     log:
         "results/logs/pack.log",
     benchmark:
         "results/benchmarks/pack.tsv"
+    conda:
+        "../../envs/pulmoscan.yaml"
     threads: 8
     resources:
         mem_mb=2000,
         runtime=60,
+    params:
+        size=config["image_size"],
+        code=code("scripts/pack.py"),
     shell:
         "python scripts/pack.py --raw {input.raw:q} --files {input.files:q} --size {params.size} "
         "--threads {threads} --images {output.images:q} --masks {output.masks:q} "
@@ -101,17 +87,19 @@ rule audit:
         histograms="results/audit/histograms.npy",
         mean_images="results/audit/mean_images.npy",
         tables=expand("results/tables/{table}.tsv", table=AUDIT_TABLES),
-    params:
-        on_defect=config["dataset"]["on_defect"],
-        code=code("scripts/audit.py"),
     log:
         "results/logs/audit.log",
     benchmark:
         "results/benchmarks/audit.tsv"
+    conda:
+        "../../envs/pulmoscan.yaml"
     threads: 8
     resources:
         mem_mb=4000,
         runtime=60,
+    params:
+        on_defect=config["dataset"]["on_defect"],
+        code=code("scripts/audit.py"),
     shell:
         "python scripts/audit.py --raw {input.raw:q} --files {input.files:q} "
         "--decoded {input.decoded:q} --images {input.images:q} --masks {input.masks:q} "

@@ -11,16 +11,18 @@ rule split:
         images=rules.audit.output.images,
     output:
         table="results/splits/{split}.parquet",
-    params:
-        scheme=lambda wildcards: as_json(config["splits"][wildcards.split]),
-        code=code("scripts/split.py"),
     log:
         "results/logs/split/{split}.log",
     benchmark:
         "results/benchmarks/split/{split}.tsv"
+    conda:
+        "../../envs/pulmoscan.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        scheme=lambda wildcards: as_json(config["splits"][wildcards.split]),
+        code=code("scripts/split.py"),
     shell:
         "python scripts/split.py --images {input.images:q} --scheme {params.scheme:q} "
         "--output {output.table:q} 2>&1 | tee {log:q}"
@@ -34,6 +36,16 @@ checkpoint sampling:
     output:
         table="results/samplings/{split}/{sampling}.parquet",
         counts="results/samplings/{split}/{sampling}.counts.tsv",
+    log:
+        "results/logs/sampling/{split}/{sampling}.log",
+    benchmark:
+        "results/benchmarks/sampling/{split}/{sampling}.tsv"
+    priority: 10
+    conda:
+        "../../envs/pulmoscan.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
     params:
         settings=lambda wildcards: as_json(config["samplings"][wildcards.sampling]),
         shares=lambda wildcards: as_json(
@@ -41,14 +53,6 @@ checkpoint sampling:
         ),
         on_shortfall=config["dataset"]["on_shortfall"],
         code=code("scripts/sampling.py"),
-    log:
-        "results/logs/sampling/{split}/{sampling}.log",
-    benchmark:
-        "results/benchmarks/sampling/{split}/{sampling}.tsv"
-    priority: 10
-    resources:
-        mem_mb=1000,
-        runtime=10,
     shell:
         "python scripts/sampling.py --name {wildcards.sampling:q} --split {input.split:q} "
         "--settings {params.settings:q} --shares {params.shares:q} "
@@ -58,21 +62,21 @@ checkpoint sampling:
 
 rule resampling:
     input:
-        counts=[
-            f"results/samplings/{SPLIT}/{sampling}.counts.tsv" for sampling in used_samplings()
-        ],
+        counts=[f"results/samplings/{SPLIT}/{sampling}.counts.tsv" for sampling in used_samplings()],
     output:
         table="results/tables/resampling.tsv",
-    params:
-        code=code("scripts/resampling.py"),
     log:
         "results/logs/resampling.log",
     benchmark:
         "results/benchmarks/resampling.tsv"
     priority: 10
+    conda:
+        "../../envs/pulmoscan.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        code=code("scripts/resampling.py"),
     shell:
         "python scripts/resampling.py --counts {input.counts:q} --output {output.table:q} "
         "2>&1 | tee {log:q}"

@@ -22,6 +22,17 @@ rule gradcam:
             subcategory="{variant}/{model}/unfreeze-{unfreeze}",
             labels={"image": "{image}"},
         ),
+    log:
+        f"results/logs/gradcam/{RUN}.log",
+    benchmark:
+        f"results/benchmarks/gradcam/{RUN}.tsv"
+    conda:
+        "../../envs/pulmoscan.yaml"
+    threads: config["training"]["threads"]
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=60,
     params:
         pixels=variant_pixels,
         explain=as_json(config["explain"]),
@@ -29,15 +40,6 @@ rule gradcam:
         threads=config["training"]["threads"],
         code=code("scripts/gradcam.py"),
         folder=subpath(output.cams, parent=True),
-    log:
-        f"results/logs/gradcam/{RUN}.log",
-    benchmark:
-        f"results/benchmarks/gradcam/{RUN}.tsv"
-    threads: config["training"]["threads"]
-    resources:
-        gpu=1,
-        mem_mb=8000,
-        runtime=60,
     shell:
         "python scripts/gradcam.py --model {input.model:q} --predictions {input.predictions:q} "
         "--sampling {input.sampling:q} --images {input.images:q} --masks {input.masks:q} "

@@ -1,0 +1,105 @@
+"""What runs again after an edit: the rules that use what changed, and what depends on them."""
+
+import json
+import re
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+AFTER_TRAIN = {"evaluate", "compare", "gradcam", "report"}
+AFTER_SPLIT = {"sampling", "resampling", "features", "train"} | AFTER_TRAIN
+AFTER_PACK = {"audit", "split", "dataset_facts"} | AFTER_SPLIT
+AFTER_DOWNLOAD = {"pack"} | AFTER_PACK
+# The report's last page lists costs, versions and hashes of whatever ran.
+PROVENANCE = {"provenance"}
+
+
+def test_nothing_runs_the_second_time(finished):
+    done = finished.snakemake()
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"training": {"learning_rate": 0.002}}, {"train"} | AFTER_TRAIN),
+        ({"explain": {"seed": 7}}, {"gradcam", "report"}),
+        ({"augmentation": {"rotation": 3}}, set()),
+        ({"pixels": {"outside": {"enhance": ["blur"]}}}, {"features", "train"} | AFTER_TRAIN),
+        ({"splits": {"grouped": {"seed": 5}}}, {"split"} | AFTER_SPLIT),
+        ({"splits": {"naive": {"seed": 5}}}, set()),
+        ({"weights": {"seed": 3}}, {"weights", "features", "train"} | AFTER_TRAIN),
+        ({"run_filter": "model == 'lenet5'"}, {"compare", "report"}),
+        ({"image_size": 48}, AFTER_DOWNLOAD),
+    ],
+    ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
+)
+def test_a_parameter_reruns_what_uses_it(finished, config, expected):
+    assert finished.pending(**config) - PROVENANCE == expected
+
+
+def test_a_parameter_of_one_model_leaves_the_others(finished):
+    done = finished.snakemake("--dry-run", models={"lenet5": {"training": {"epochs": 2}}})
+    trained = re.findall(r"wildcards: .*model=([\w-]+).*seed", done.stdout)
+    assert set(trained) == {"lenet5"}
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("scripts/gradcam.py", {"gradcam", "report"}),
+        ("scripts/evaluate.py", {"evaluate", "compare", "report"}),
+        ("scripts/pulmoscan/pixels.py", {"features", "train"} | AFTER_TRAIN),
+        ("scripts/pulmoscan/duplicates.py", {"audit", "split", "dataset_facts"} | AFTER_SPLIT),
+        ("scripts/pulmoscan/kaggle.py", {"download"} | AFTER_DOWNLOAD),
+        ("scripts/pulmoscan/figures.py", {"report"}),
+    ],
+)
+def test_code_reruns_the_rules_that_import_it(editable, file, expected):
+    with (editable.folder / file).open("a") as code:
+        code.write("\n# edited\n")
+    assert editable.pending() - PROVENANCE == expected
+
+
+def test_an_edited_notebook_reruns_the_report(editable):
+    path = editable.folder / "notebooks/report.ipynb"
+    notebook = json.loads(path.read_text())
+    notebook["cells"].append({"cell_type": "markdown", "id": "x", "metadata": {}, "source": ["new"]})
+    path.write_text(json.dumps(notebook))
+    assert editable.pending() == {"report"}
+
+
+def test_a_changed_image_reruns_everything_from_the_download(editable):
+    path = next((editable.database / "Normal/images").glob("*.png"))
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    cv2.imwrite(str(path), np.roll(image, 3, axis=0))
+    assert editable.pending() - PROVENANCE == {"download"} | AFTER_DOWNLOAD
+
+
+def test_touching_runs_nothing(editable):
+    time.sleep(0.01)
+    touched = [
+        *(editable.folder / "scripts").rglob("*.py"),
+        *(editable.folder / "workflow").rglob("*"),
+        *(editable.folder / "tests/config").glob("*"),
+        editable.folder / "config.yaml",
+        editable.folder / "notebooks/report.ipynb",
+        *editable.database.rglob("*.png"),
+    ]
+    for path in touched:
+        path.touch()
+    assert editable.pending() == set()
+
+
+def test_a_moved_folder_runs_nothing(editable):
+    assert editable.pending() == set()
+
+
+def test_an_added_seed_trains_it_alone(finished):
+    done = finished.snakemake("--dry-run", seeds=[0, 1])
+    assert set(re.findall(r"wildcards: .*seed=(\d+)", done.stdout)) == {"1"}
+
+
