@@ -1,7 +1,7 @@
 """Record what a report was made with, and what each stage cost.
 
 Settings: the whole configuration, as JSON.
-Inputs: the table of the data's files, the weights that were used, and the benchmarks that Snakemake
+Inputs: the table of the data's files, the records of the weights that were used, and the benchmarks that Snakemake
 wrote (``<rule>.tsv`` or ``<rule>/<wildcards>.tsv``).
 Outputs: the configuration (JSON, sorted), ``provenance.tsv`` (key, value) and ``costs.tsv`` (rule,
 wildcards, seconds, cpu_seconds, peak_mib; one row a benchmark, the longest first).
@@ -89,6 +89,19 @@ def data(files: pd.DataFrame) -> dict[str, str]:
     }
 
 
+def weights(records: Sequence[Path]) -> dict[str, str]:
+    """Return the SHA-256 of the file that each backbone's weights were read from, by backbone.
+
+    ``records`` are the one-row tables that ``weights.py`` writes.
+    """
+    tables = [pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False) for path in records]
+    return {
+        f"weights of {row.backbone}": f"{row.sha256} ({row.file})" if row.sha256 else row.source
+        for table in tables
+        for row in table.itertuples()
+    }
+
+
 def costs(folder: Path) -> pd.DataFrame:
     """Return ``rule, wildcards, seconds, cpu_seconds, peak_mib`` of the benchmarks in a folder.
 
@@ -131,7 +144,7 @@ def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", type=json.loads, required=True, help="JSON")
     parser.add_argument("--raw", type=Path, required=True, help="table of the data's files")
-    parser.add_argument("--weights", type=Path, nargs="*", default=[], help="weights files")
+    parser.add_argument("--weights", type=Path, nargs="*", default=[], help="records of weights")
     parser.add_argument("--benchmarks", type=Path, required=True, help="folder")
     parser.add_argument("--settings", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--provenance", type=Path, required=True, help="TSV table to write")
@@ -151,9 +164,7 @@ def main(argv: Sequence[str]) -> None:
         **data(pd.read_csv(arguments.raw, sep="\t")),
         "weights source": arguments.config.get("weights", {}).get("source", UNKNOWN),
     }
-    for path in arguments.weights:
-        with path.open("rb") as file:
-            record[f"weights {path.name}"] = hashlib.file_digest(file, "sha256").hexdigest()
+    record |= weights(arguments.weights)
     record |= hardware() | versions()
     with replacing(arguments.settings) as path:
         path.write_text(config)

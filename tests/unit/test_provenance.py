@@ -21,7 +21,12 @@ CONFIG = {
 def written(tmp_path):
     files = pd.DataFrame({"file": ["b.png", "a.png"], "bytes": [1, 2], "sha256": ["bb", "aa"]})
     files.to_csv(tmp_path / "raw.tsv", sep="\t", index=False)
-    (tmp_path / "net.weights.h5").write_bytes(b"weights")
+    (tmp_path / "mobilenet.tsv").write_text(
+        "backbone\tsource\tfile\tbytes\tsha256\turl\nmobilenet\tfolder\tm.h5\t9\tabc\t\n"
+    )
+    (tmp_path / "vgg16.tsv").write_text(
+        "backbone\tsource\tfile\tbytes\tsha256\turl\nvgg16\tnone\t\t\t\t\n"
+    )
     benchmarks = tmp_path / "benchmarks"
     (benchmarks / "train/lungs/mobilenet").mkdir(parents=True)
     header = "s\th:m:s\tmax_rss\tmean_load\tcpu_time\n"
@@ -32,7 +37,13 @@ def written(tmp_path):
     provenance.main(
         [
             *("--config", json.dumps(CONFIG), "--raw", f"{tmp_path}/raw.tsv"),
-            *("--weights", f"{tmp_path}/net.weights.h5", "--benchmarks", str(benchmarks)),
+            *(
+                "--weights",
+                f"{tmp_path}/mobilenet.tsv",
+                f"{tmp_path}/vgg16.tsv",
+                "--benchmarks",
+                str(benchmarks),
+            ),
             *("--settings", f"{tmp_path}/config.json", "--costs", f"{tmp_path}/costs.tsv"),
             *("--provenance", f"{tmp_path}/provenance.tsv"),
         ]
@@ -46,7 +57,8 @@ def test_record(written):
     assert record["seeds of the trainings"] == "0, 1"
     assert record["seed of the split"] == "123"
     assert record["data SHA-256"] == hashlib.sha256(b"aa  a.png\nbb  b.png\n").hexdigest()
-    assert record["weights net.weights.h5"] == hashlib.sha256(b"weights").hexdigest()
+    assert record["weights of mobilenet"] == "abc (m.h5)"
+    assert record["weights of vgg16"] == "none"
     assert record["pandas"] == pd.__version__
     assert json.loads((written / "config.json").read_text()) == CONFIG
 
