@@ -82,8 +82,11 @@ def draw_anatomy(patient: Patient, size: int) -> Anatomy:
     attenuation = body * (0.62 + _soft_tissue(patient, rng, size)) - 0.45 * air
     attenuation += blurred(heart, 0.006 * size) * (0.05 + 0.24 * air)
     # Bones stand out less where much else lies on the ray.
-    attenuation += _bones(patient, size) * np.minimum(1, body * 1.5) * (0.6 + 0.4 * outline)
-    attenuation += _vessels(patient, rng, size) * air - _airways(patient, size)
+    attenuation += _bones(patient, size) * np.minimum(1, body * 1.5) * (0.7 + 0.3 * outline)
+    # The lung's own texture: what vessels too small to draw leave.
+    texture = rng.normal(0, 0.018, (size // 3, size // 3))
+    attenuation += (_vessels(patient, rng, size) + enlarged(texture, size)) * air
+    attenuation -= _airways(patient, size)
     return Anatomy(np.maximum(attenuation, 0), air, outline * (1 - heart))
 
 
@@ -120,8 +123,9 @@ def _body(patient: Patient, size: int) -> np.ndarray:
             (side + 0.05, 1.3), (side + 0.12, 3.0),
         ]
     )  # fmt: skip
-    inside = patient.frame.filled([np.concatenate([half, half[::-1] * (-1, 1)])], size)
-    return blurred(np.sqrt(depth(inside, 0.13 * size)), 0.004 * size)
+    coarse = max(size // 2, 16)  # skin is soft to X-rays: half the resolution is enough
+    inside = patient.frame.filled([np.concatenate([half, half[::-1] * (-1, 1)])], coarse)
+    return enlarged(blurred(np.sqrt(depth(inside, 0.13 * coarse)), 0.012 * coarse), size)
 
 
 def _soft_tissue(patient: Patient, rng: np.random.Generator, size: int) -> np.ndarray:
@@ -143,15 +147,15 @@ def _bones(patient: Patient, size: int) -> np.ndarray:
     """Return the attenuation of ribs, clavicles, shoulder blades, upper arms and spine."""
     frame = patient.frame
     back, front = _rib_curves(patient)
-    total = patient.bone * frame.rimmed(ribbon(mirrored(back), patient.rib_width), size, 0.6)
+    total = frame.rimmed(ribbon(mirrored(back), patient.rib_width), size, patient.bone, 0.6)
     front = ribbon(mirrored(front[:7]), 1.25 * patient.rib_width)
-    total += 0.6 * patient.bone * frame.rimmed(front, size, 0.6)
-    clavicles = ribbon(mirrored(_CLAVICLE + np.array((0, 0.8 * (patient.shoulder + 1.1)))), 0.085)
-    total += 0.10 * frame.rimmed(clavicles, size, 0.8)
+    total += frame.rimmed(front, size, 0.6 * patient.bone, 0.6)
+    clavicles = _CLAVICLE + np.array((0, 0.8 * (patient.shoulder + 1.1)))
+    total += frame.rimmed(ribbon(mirrored(clavicles), 0.085), size, 0.13, 0.7)
     arm = [(1.46, -0.86), (patient.arms + 0.24, 0.9), (patient.arms + 0.28, 3.0)]
-    total += 0.12 * frame.rimmed(ribbon(mirrored(np.array([arm])), 0.17), size, 0.7)
-    total += 0.05 * frame.rimmed(mirrored(smooth(_SCAPULA)[None]), size, 0.8)
-    total += 0.09 * frame.rimmed(_vertebrae(patient), size, 0.7)
+    total += frame.rimmed(ribbon(mirrored(np.array([arm])), 0.17), size, 0.14, 0.6)
+    total += frame.rimmed(mirrored(smooth(_SCAPULA)[None]), size, 0.08, 0.5)
+    total += frame.rimmed(_vertebrae(patient), size, 0.18, 0.5)
     return blurred(total, 0.0028 * size)
 
 

@@ -53,8 +53,8 @@ class Frame:
             _fill(layer, self.onto_film(outline, size), 255)
         return layer * np.float32(1 / 255)
 
-    def rimmed(self, outlines: np.ndarray, size: int, inside: float) -> np.ndarray:
-        """Return a float32 layer of bones: 1 on each outline's rim, ``inside`` within.
+    def rimmed(self, outlines: np.ndarray, size: int, rim: float, inside: float) -> np.ndarray:
+        """Return a float32 layer of bones: ``rim`` on each outline, ``inside * rim`` within.
 
         ``outlines`` is (shapes, points, 2). Overlaps do not add up.
         """
@@ -64,7 +64,7 @@ class Frame:
             _fill(layer, outline, round(255 * inside))
         width = max(1, round(size / 299))
         cv2.polylines(layer, list(_fixed(pixels)), True, 255, width, cv2.LINE_AA, _SUBPIXEL_BITS)
-        return layer * np.float32(1 / 255)
+        return layer * np.float32(rim / 255)
 
     def lines(self, curves: np.ndarray, size: int, width: float, value: float) -> np.ndarray:
         """Return a float32 layer with open curves (curves, points, 2), ``width`` a film's share."""
