@@ -1,8 +1,8 @@
 """Record what a report was made with, and what each stage cost.
 
 Settings: the whole configuration, as JSON.
-Inputs: the table of the data's files, the records of the weights that were used, and the benchmarks that Snakemake
-wrote (``<rule>.tsv`` or ``<rule>/<wildcards>.tsv``).
+Inputs: the table of the data's files, the records of the weights that were used, and the benchmarks
+that Snakemake wrote (``<rule>.tsv`` or ``<rule>/<wildcards>.tsv``).
 Outputs: the configuration (JSON, sorted), ``provenance.tsv`` (key, value) and ``costs.tsv`` (rule,
 wildcards, seconds, cpu_seconds, peak_mib; one row a benchmark, the longest first).
 The tables describe one machine at one time and differ from run to run; nothing else depends on them
