@@ -1,0 +1,146 @@
+"""A wrong configuration is told by the key that is wrong, before anything runs."""
+
+import copy
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from pulmoscan import configuration
+
+RUNS = pd.DataFrame(
+    [("mobilenet", "0", "lungs", ""), ("lenet5", "all", "lungs-1000", "")],
+    columns=["model", "unfreeze", "variant", "tables"],
+)
+
+
+@pytest.fixture(scope="module")
+def schema(repository: Path) -> Path:
+    return repository / "workflow/schemas/config.schema.yaml"
+
+
+@pytest.fixture
+def config(repository: Path) -> dict:
+    return yaml.safe_load((repository / "config.yaml").read_text())
+
+
+def changed(config: dict, key: str, value: object) -> dict:
+    config = copy.deepcopy(config)
+    *parents, last = key.split("/")
+    place = config
+    for parent in parents:
+        place = place[parent]
+    if value is KeyError:
+        del place[last]
+    else:
+        place[last] = value
+    return config
+
+
+def test_the_full_study_is_right(config, schema):
+    configuration.check(config, RUNS, schema)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("training/epohcs", 3, "training: 'epohcs' is not a known key: did you mean 'epochs'?"),
+        ("trainnig", {}, "'trainnig' is not a known key: did you mean 'training'?"),
+        (
+            "dataset/colour",
+            1,
+            "dataset: 'colour' is not a known key; the keys here are source, path",
+        ),
+        ("dataset/source", "kagle", "dataset.source: 'kagle' is not one of kaggle, sample, local"),
+        (
+            "dataset/source",
+            "local",
+            "dataset.path: source local needs the path of a folder or a zip",
+        ),
+        ("dataset/on_defect", KeyError, "dataset: the key 'on_defect' is missing"),
+        ("weights/source", "folder", "weights.folder: source folder needs the path of a folder"),
+        ("training/epochs", "ten", "training.epochs: 'ten' is not of type integer"),
+        ("training/epochs", 0, "training.epochs: 0 is less than the minimum of 1"),
+        ("training/patience", "5", "training.patience: '5' is not of type integer or null"),
+        ("training/xla", "maybe", "training.xla: 'maybe' is not one of auto, on, off"),
+        ("splits/grouped/test", 1.5, "splits.grouped.test: 1.5 is greater than or equal to"),
+        (
+            "split",
+            "groupd",
+            "split: no 'groupd': did you mean 'grouped'? It is one of grouped, naive",
+        ),
+        ("samplings/large", {}, "samplings.large: give exactly one of per_class and total"),
+        ("samplings/large/total", 4, "samplings.large: give exactly one of per_class and total"),
+        (
+            "samplings/large/per_class",
+            "smalest",
+            "samplings.large.per_class: 'smalest' does not match",
+        ),
+        (
+            "samplings/three-class/times",
+            {"Lung_Opacity": 2},
+            "'Lung_Opacity' is not among its classes",
+        ),
+        (
+            "pixels/lungs/region",
+            "heart",
+            "pixels.lungs.region: 'heart' is not one of lungs, outside",
+        ),
+        ("pixels/lungs/enhance", ["sharpen"], "pixels.lungs.enhance.0: 'sharpen' is not one of"),
+        ("variants/lungs/sampling", "balnced", "no 'balnced': did you mean 'balanced'?"),
+        (
+            "variants/lungs/pixels",
+            "lung",
+            "variants.lungs.pixels: no 'lung': did you mean 'lungs'?",
+        ),
+        ("models/mobilenet/backbone", "MobilNet", "no 'MobilNet': did you mean 'MobileNet'?"),
+        (
+            "models/mobilenet/architecture",
+            "lenet5",
+            "give exactly one of architecture and backbone",
+        ),
+        (
+            "models/lenet5/head",
+            {"dense": [], "dropout": 0},
+            "models.lenet5.head: goes with a backbone",
+        ),
+        ("models/mobilenet/training", {"epoch": 3}, "did you mean 'epochs'?"),
+        (
+            "models/mobilenet/input_size",
+            KeyError,
+            "models.mobilenet: the key 'input_size' is missing",
+        ),
+        (
+            "models/mobilenet",
+            KeyError,
+            "lungs/mobilenet/unfreeze-0: no model 'mobilenet': did you mean",
+        ),
+        ("variants/lungs-1000", KeyError, "no variant 'lungs-1000': did you mean"),
+        ("variants/lungs/pixels", "lungs-histogram", "mobilenet takes images, not the histograms"),
+        ("seeds", [], "seeds: [] should be non-empty"),
+        ("seeds", [-1], "seeds.0: -1 is less than the minimum of 0"),
+        ("head/dropout", 1, "head.dropout: 1 is greater than or equal to the maximum of 1"),
+        ("explain/per_class", -1, "explain.per_class: -1 is less than the minimum of 0"),
+    ],
+)
+def test_a_wrong_key_is_named(config, schema, key, value, expected):
+    with pytest.raises(ValueError, match=r"^(config|workflow/runs.tsv): ") as error:
+        configuration.check(changed(config, key, value), RUNS, schema)
+    assert expected in str(error.value)
+    assert "Traceback" not in str(error.value)
+
+
+def test_every_problem_has_its_line(config, schema):
+    config = changed(changed(config, "image_size", 1), "seeds", [0, 0])
+    with pytest.raises(ValueError, match="config: image_size") as error:
+        configuration.check(config, RUNS, schema)
+    assert [line.split(":")[1] for line in str(error.value).splitlines()] == [
+        " image_size",
+        " seeds",
+    ]
+
+
+def test_a_network_without_pretrained_part_trains_whole(config, schema):
+    runs = RUNS.assign(unfreeze="0")
+    with pytest.raises(ValueError, match="lenet5 has no pre-trained part: its unfreeze is all"):
+        configuration.check(config, runs, schema)
