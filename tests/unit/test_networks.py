@@ -16,6 +16,11 @@ SMALL = {"backbone": "MobileNet", "arguments": {"alpha": 0.25}, "input_size": 64
 GREY = np.random.default_rng(0).uniform(0, 255, (6, 64, 64, 1)).astype("float32")
 
 
+def numbers(model: keras.Model, x: np.ndarray) -> np.ndarray:
+    """What a model gives in inference mode, without compiling it."""
+    return keras.ops.convert_to_numpy(model(x, training=False))
+
+
 def test_lenet_is_the_studys() -> None:
     model = networks.build({"architecture": "lenet5", "input_size": 256}, 4).model
     # Conv 16, 32, 64 with 3x3, three poolings, Dense 128 and 4: the count by hand.
@@ -50,8 +55,8 @@ def test_output_is_that_of_the_backbone_by_hand(tmp_path: Path) -> None:
     same_size = backbones.build("MobileNet", {"alpha": 0.25}, 64)
     same_size.set_weights(alone.get_weights())
     scaled = np.repeat(GREY, 3, axis=-1) / 127.5 - 1
-    by_hand = same_size.predict(scaled, verbose=0).mean(axis=(1, 2))
-    np.testing.assert_allclose(extractor.predict(GREY, verbose=0), by_hand, atol=1e-5)
+    by_hand = numbers(same_size, scaled).mean(axis=(1, 2))
+    np.testing.assert_allclose(numbers(extractor, GREY), by_hand, atol=1e-5)
 
 
 def test_unfrozen_layers() -> None:
@@ -90,7 +95,6 @@ def test_lenet_has_nothing_to_freeze() -> None:
         ("MobileNet", {"alpha": 0.25}, "19", 1),
         ("Xception", {}, "27", 2),  # the cut is at an Add
         ("ResNet50", {}, "25", 2),  # inside a residual block
-        ("EfficientNetB0", {}, "75", 1),
     ],
 )
 def test_cut_network_gives_what_the_whole_gives(
@@ -104,13 +108,12 @@ def test_cut_network_gives_what_the_whole_gives(
     assert not frozen.trainable_weights
     shared = {id(weight) for weight in network.model.trainable_weights}
     assert {id(weight) for weight in trained.trainable_weights} == shared
-    grey = GREY[:2, :72, :72].repeat(2, axis=1)[:, :72].repeat(2, axis=2)[:, :, :72]
-    logits = networks.joined(network, frozen, trained).predict(grey, verbose=0)
-    np.testing.assert_allclose(
-        logits, trained.predict(frozen.predict(grey, verbose=0), verbose=0), atol=1e-5
-    )
+    grey = np.random.default_rng(0).uniform(0, 255, (2, 72, 72, 1)).astype("float32")
+    logits = numbers(networks.joined(network, frozen, trained), grey)
+    crossed = frozen(grey, training=False)
+    np.testing.assert_allclose(logits, numbers(trained, crossed), atol=1e-5)
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    whole = network.model.predict(grey, verbose=0)
+    whole = numbers(network.model, grey)
     np.testing.assert_allclose(powers / powers.sum(axis=1, keepdims=True), whole, atol=1e-6)
 
 
@@ -126,7 +129,7 @@ def test_training_the_cut_network_is_training_the_whole() -> None:
         logits = keras.Model(network.model.input, network.model.get_layer("logits").output)
         model = networks.joined(network, frozen, part) if cut else logits
         training.compile_model(model, 1e-3, jit_compile=keras.backend.backend() == "jax")
-        model.fit(GREY, labels, batch_size=3, epochs=2, shuffle=False, verbose=0)
+        model.fit(GREY, labels, batch_size=3, shuffle=False, verbose=0)
         after = network.model.get_weights()
         moved = sum(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
         assert moved > 20

@@ -286,7 +286,7 @@ def test_early_stopping_is_that_of_keras(tmp_path: Path, patience: int, start: i
 def test_best_weights_are_restored_and_without_patience_the_last_are_kept(
     data: Path, tmp_path: Path
 ) -> None:
-    fast = {"learning_rate": 0.05, "epochs": 8, "cached": True}
+    fast = {"learning_rate": 0.05, "epochs": 6, "cached": True}
     train.main(arguments(data, tmp_path / "best", MOBILENET, "0", **fast, patience=8))
     train.main(arguments(data, tmp_path / "last", MOBILENET, "0", **fast, patience=None))
     for name, pick in (("best", "min"), ("last", "last")):
