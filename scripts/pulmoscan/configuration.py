@@ -26,16 +26,20 @@ def check(config: Mapping, runs: pd.DataFrame, schema: str | Path) -> None:
 
 def _schema_problems(config: Mapping, schema: str | Path) -> Iterator[str]:
     validator = Draft202012Validator(yaml.safe_load(Path(schema).read_text(encoding="utf-8")))
-    for error in sorted(validator.iter_errors(config), key=lambda error: list(map(str, error.path))):
-        key = "config: " + ".".join(str(part) for part in error.absolute_path)
-        yield f"{key.rstrip()}{'' if key.endswith(' ') else ': '}{_wording(error)}"
+    for error in sorted(
+        validator.iter_errors(config), key=lambda error: list(map(str, error.path))
+    ):
+        key = ".".join(str(part) for part in error.absolute_path)
+        yield f"config: {f'{key}: ' if key else ''}{_wording(error)}"
 
 
 def _wording(error: ValidationError) -> str:
     if error.validator == "additionalProperties":
         known = error.schema["properties"]
         unknown = [name for name in error.instance if name not in known]
-        return "; ".join(f"{name!r} is not a known key{_hint(str(name), known)}" for name in unknown)
+        return "; ".join(
+            f"{name!r} is not a known key{_hint(str(name), known)}" for name in unknown
+        )
     if error.validator == "required":
         absent = [name for name in error.validator_value if name not in error.instance]
         return f"the key {absent[0]!r} is missing"
