@@ -12,6 +12,7 @@ evaluation), the standard deviation between seeds, and where the run was not mad
 
 import argparse
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -106,7 +107,10 @@ def compare(
     value = published.number(figure["value"])
     images = published.number(figure["n"])
     row = {key: figure[key] for key in [*runs.KEY, "metric"]} | {"published": figure["value"]}
-    row["published_low"], row["published_high"] = metrics.wilson(value, images)
+    if not math.isnan(value * images):
+        # A printed share is rounded; the nearest whole number of images is what was counted.
+        counted = round(value * images) / images
+        row["published_low"], row["published_high"] = metrics.wilson(counted, images)
     notes = [figure["note"]]
     measured = published.measure(figure["metric"], trainings) if trainings else None
     if measured is None:

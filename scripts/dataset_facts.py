@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
-from pulmoscan import command
+from pulmoscan import command, sources
 from pulmoscan.atomic import replacing
 from pulmoscan.published import number
 
@@ -71,7 +71,7 @@ def measure(
         table = tables["sources"].set_index("source")
         return (table.loc[part, "share"] if part in table.index else 0), ""
     if fact == "sources":
-        return len(tables["sources"]), ""
+        return (tables["sources"]["source"] != sources.UNKNOWN).sum(), ""
     if fact in STATISTICS:
         return _intensity(tables["intensity"], subject, STATISTICS[fact])
     if fact == "validation-from-train":

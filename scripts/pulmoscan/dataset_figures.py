@@ -53,7 +53,7 @@ def useful_area(images: pd.DataFrame) -> Figure:
         values = images.loc[images["class"] == name, "useful_area"]
         if len(values):
             style = {"histtype": "step", "lw": 1.5, "density": True}
-            axes[0, 1].hist(values, bins, color=figures.COLOURS[name], label=name, **style)
+            axes[0, 1].hist(values, bins[::2], color=figures.COLOURS[name], label=name, **style)
     figures.label(axes[0, 1], "By class", x="share of the image inside the lungs", y="density")
     axes[0, 1].legend(frameon=False, fontsize=8)
     for axis in axes.flat:
@@ -104,5 +104,5 @@ def images_with_histograms(
         axes[i, 0].set_ylabel(name, fontsize=8, color=figures.INK)
     heads = ("Image", "Inside the mask", "Grey levels of the image", "Inside the mask")
     for axis, head in zip(axes[0], heads, strict=True):
-        figures.label(axis, head)
+        axis.set_title(head, fontsize=10, color=figures.INK, loc="left")
     return figure

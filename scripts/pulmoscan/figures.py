@@ -20,10 +20,10 @@ COLOURS = dict(zip(CLASSES, ("#d55e00", "#e69f00", "#0072b2", "#009e73"), strict
 
 
 def empty(
-    height: float, rows: int = 1, columns: int = 1, **settings: Any
+    height: float, rows: int = 1, columns: int = 1, *, width: float = WIDTH, **settings: Any
 ) -> tuple[Figure, np.ndarray]:
-    """Return a figure as wide as the page and its axes (rows x columns), without frames' tops."""
-    figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
+    """Return a figure, as wide as the page unless told, and its axes (rows x columns)."""
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False, **settings)
     for axis in axes.flat:
@@ -63,14 +63,17 @@ def pictures(
     names: Sequence[str],
     titles: Sequence[Sequence[str]] | None = None,
     heads: Sequence[str] = (),
+    width: float = WIDTH,
 ) -> Figure:
     """Return grey images (0..255) in rows, each row named on its left.
 
     ``titles`` stand above each image, ``heads`` above the first row. NaN is shown white.
     """
     columns = max((len(row) for row in rows), default=1)
-    height = (WIDTH - 0.5) / columns * max(len(rows), 1)
-    figure, axes = empty(height * (1.1 if titles else 1.02), max(len(rows), 1), columns)
+    height = (width - 0.5) / columns * max(len(rows), 1)
+    figure, axes = empty(
+        height * (1.1 if titles else 1.02), max(len(rows), 1), columns, width=width
+    )
     for axis in axes.flat:
         axis.spines[:].set_visible(False)
         axis.set(xticks=[], yticks=[])

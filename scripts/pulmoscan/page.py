@@ -4,7 +4,7 @@ import base64
 import hashlib
 import html
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -33,13 +33,17 @@ body main, body.jp-Notebook {max-width: 1080px; margin: 0 auto}
 .jp-RenderedHTMLCommon .report-table th {background: #f1f4f7; text-align: left;
   border-bottom: 2px solid #c9d1d9; padding: 4px 10px; white-space: nowrap}
 .jp-RenderedHTMLCommon .report-table td {border-bottom: 1px solid #e4e8ec; padding: 3px 10px;
-  text-align: left; vertical-align: top}
+  text-align: left; vertical-align: top; white-space: nowrap}
+.jp-RenderedHTMLCommon .report-table td.wide {white-space: normal; min-width: 15em;
+  overflow-wrap: anywhere}
 .jp-RenderedHTMLCommon .report-table td.number,
 .jp-RenderedHTMLCommon .report-table th.number {text-align: right; white-space: nowrap;
   font-variant-numeric: tabular-nums}
 .report-table td.high {background: #dff2e3}
 .report-table td.quiet {color: #66717c}
-.report-caption {color: #4a5560; font-size: 0.88em; margin: 0.3em 0 0.2em}
+.jp-RenderedHTMLCommon .report-caption {color: #4a5560; font-size: 0.88em;
+  margin: 1.1em 0 0.2em}
+.jp-RenderedHTMLCommon figcaption.report-caption {margin-top: 0.2em}
 figure.report-figure {margin: 0.8em 0 1.2em}
 figure.report-figure img {max-width: 100%; height: auto}
 details.report-more {margin: 0.4em 0 1em}
@@ -74,22 +78,28 @@ def table(
     caption: str = "",
     names: Mapping[str, str] | None = None,
     classes: pd.DataFrame | None = None,
+    wide: Sequence[str] = (),
 ) -> str:
     """Return a table; columns with a format are numbers and stand to the right.
 
-    ``names`` renames headings; ``classes`` gives CSS classes to single cells (same labels).
+    ``names`` renames headings; ``classes`` gives CSS classes to single cells (same labels); the
+    columns ``wide`` hold sentences, which may break.
     """
     formats, names = formats or {}, names or {}
     data = data.reset_index(drop=True)
+    formats = {name: show for name, show in formats.items() if name in data}
     style = data.style.hide(axis="index").format(escape="html", na_rep="–", precision=4)
     for column, show in formats.items():
         style = style.format(show, subset=[column], na_rep="–")
     style = style.format_index(lambda name: escaped(names.get(name, name)), axis="columns")
     marks = pd.DataFrame("", index=data.index, columns=data.columns)
+    wide = [name for name in wide if name in data]
     if classes is not None:
         marks.update(classes.reset_index(drop=True))
     for column in formats:
         marks[column] = (marks[column] + " number").str.strip()
+    for column in wide:
+        marks[column] = "wide"
     style = style.set_td_classes(marks)
     # Named by its content, so that the same table is the same HTML.
     name = hashlib.sha256((caption + data.to_csv()).encode()).hexdigest()[:8]
@@ -166,7 +176,7 @@ def _beside(rows: pd.DataFrame) -> str:
         "Model": rows["model"],
         "Unfrozen": rows["unfreeze"],
         "Variant": rows["variant"],
-        "Metric": rows["metric"].str.replace("_", " "),
+        "Metric": rows["metric"].str.replace("val_", "validation ").str.replace("_", " "),
         "Published [95 %]": [
             with_interval(as_published(text, metric), low, high)
             for text, metric, low, high in zip(
@@ -201,7 +211,7 @@ def _beside(rows: pd.DataFrame) -> str:
     formats: dict[str, Callable] = dict.fromkeys(numbers, escaped)
     if "Seeds" in data:
         formats["Seeds"] = count
-    return table(data, formats, classes=marks)
+    return table(_without_empty(data), formats, classes=marks, wide=("Note", "Not run"))
 
 
 def facts(rows: pd.DataFrame) -> str:
@@ -217,7 +227,7 @@ def facts(rows: pd.DataFrame) -> str:
     both = list(zip(rows["reproduced"], known, rows["fact"], strict=True))
     data = pd.DataFrame(
         {
-            "Fact": rows["fact"].str.replace("-", " ", regex=False),
+            "Fact": rows["fact"].map(_spelled),
             "Of": rows["class_or_set"],
             "Published": [
                 text if math.isnan(value) else shown(value, fact)
@@ -232,4 +242,21 @@ def facts(rows: pd.DataFrame) -> str:
             ],
         }
     )
-    return table(data, dict.fromkeys(("Published", "In these data"), escaped))
+    numbers = dict.fromkeys(("Published", "In these data"), escaped)
+    return table(_without_empty(data), numbers, wide=["Note"])
+
+
+def _spelled(fact: str) -> str:
+    """Return the name of a fact in words; the name of a source keeps its spelling."""
+    kind, _, part = fact.partition("/")
+    kind = kind.replace("-", " ")
+    if kind.startswith("intensity"):
+        spread = {"mean": "mean", "sd": "standard deviation"}
+        return f"intensity: {spread[part]} of the images' {spread[kind.split()[1]]}s"
+    return f"{kind}: {part}" if part else kind
+
+
+def _without_empty(data: pd.DataFrame) -> pd.DataFrame:
+    """Return a table without the optional columns that say nothing."""
+    said = {name: ~data[name].isin(["", "–"]) for name in ("Note", "SD") if name in data}
+    return data.drop(columns=[name for name, cells in said.items() if not cells.any()])

@@ -87,7 +87,9 @@ def training_curves(histories: Mapping[str, pd.DataFrame]) -> Figure:
             )
             figures.label(axis, name if measure == "accuracy" else "", x="epoch", y=measure)
             axis.xaxis.get_major_locator().set_params(integer=True)
+        row[0].set_ylim(0, 1.02)
         row[0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        row[1].ticklabel_format(axis="y", useOffset=False)
     axes[0, 1].legend(frameon=False, fontsize=8)
     return figure
 
@@ -112,7 +114,7 @@ def confusion_matrices(tables: Mapping[str, pd.DataFrame]) -> Figure:
         axis.set_xticks(range(len(labels)), labels, rotation=30, ha="right", fontsize=7)
         axis.set_yticks(range(len(labels)), labels, fontsize=7)
         axis.spines[:].set_visible(False)
-        figures.label(axis, name, x="predicted", y="label")
+        figures.label(axis, name.replace(" / ", "\n", 1), x="predicted", y="label")
         axis.title.set_fontsize(8)
     return figure
 

@@ -24,7 +24,7 @@ def folder(tmp_path):
     images = pd.DataFrame(
         {
             "class": names,
-            "source": [SOURCES[name] for name in names],
+            "source": [SOURCES[name] for name in names[:-1]] + ["unknown"],
             "mode": np.where(names == "Viral Pneumonia", "RGB", "L"),
             "equal_channels": True,
             "mask_binary": True,

@@ -33,10 +33,6 @@ def test_wilson_is_scipys(k, n):
     assert metrics.wilson(k / n, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
-def test_interval_of_the_studys_headline_figure():
-    assert metrics.wilson(0.91, 860) == pytest.approx((0.890, 0.928), abs=1e-3)
-
-
 def test_no_image_has_no_interval():
     assert np.isnan(metrics.wilson(0.5, 0)).all()
     assert np.isnan(metrics.wilson(float("nan"), 10)).all()
