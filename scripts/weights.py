@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cv2
+import numpy as np
 import pandas as pd
 from pulmoscan import backbones, backend, checkpoint, command, networks
 from pulmoscan.atomic import replacing
@@ -21,6 +23,7 @@ from pulmoscan.atomic import replacing
 if TYPE_CHECKING:
     import keras
 
+RANDOM_IMAGES = 8  # that random weights are normalised on
 SOURCES = ("imagenet", "folder", "none")
 ELSEWHERE = "set weights.source to folder (files of yours) or none (random weights)"
 # Keras checks no hash of MobileNet's files. Known of them: bytes, and SHA-256 where established.
@@ -127,11 +130,35 @@ def read(backbone: str, arguments: Mapping, path: Path) -> "keras.Model":
 
 
 def initialise(backbone: str, arguments: Mapping, seed: int) -> "keras.Model":
-    """Return a backbone with random weights that depend on ``seed`` alone."""
+    """Return a backbone with random weights that depend on ``seed`` alone.
+
+    Its batch normalisations hold the statistics of smooth random images, as after one training step
+    without momentum. Otherwise their initial mean 0 and variance 1 let the signal of a deep frozen
+    network fade (to 1e-17 in MobileNet), and a head on it learns nothing (data-dependent
+    initialisation: Krähenbühl et al. 2016, ICLR, section 3.1).
+    """
     import keras
 
     keras.utils.set_random_seed(seed)
-    return backbones.build(backbone, arguments, backbones.MOBILENET_SIZE)
+    model = backbones.build(backbone, arguments, backbones.MOBILENET_SIZE)
+    normalisations = [
+        layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    momenta = [layer.momentum for layer in normalisations]
+    for layer in normalisations:
+        layer.momentum = 0.0
+    model(_smooth_images(np.random.default_rng(seed)), training=True)
+    for layer, momentum in zip(normalisations, momenta, strict=True):
+        layer.momentum = momentum
+    return model
+
+
+def _smooth_images(random: np.random.Generator) -> np.ndarray:
+    """Return random grey images of 3 channels in -1..1 without detail finer than 1/16 of a side."""
+    coarse = random.uniform(-1, 1, (RANDOM_IMAGES, 16, 16)).astype(np.float32)
+    size = (backbones.MOBILENET_SIZE, backbones.MOBILENET_SIZE)
+    smooth = [cv2.resize(image, size, interpolation=cv2.INTER_CUBIC) for image in coarse]
+    return np.repeat(np.stack(smooth)[..., None], 3, axis=-1)
 
 
 if __name__ == "__main__":

@@ -197,6 +197,17 @@ def test_random_weights_follow_the_seed(tmp_path: Path) -> None:
     assert not np.array_equal(made(1), made(2))
 
 
+def test_a_frozen_network_of_random_weights_still_tells_images_apart(tmp_path: Path) -> None:
+    path = tmp_path / "random.weights.h5"
+    line = ["--backbone", "MobileNet", "--arguments", ALPHA, "--source", "none"]
+    weights.main([*line, "--output", str(path)])
+    model = backbones.build("MobileNet", {"alpha": 0.25}, 64)
+    model.load_weights(path)
+    images = np.random.default_rng(0).uniform(-1, 1, (8, 64, 64, 3)).astype(np.float32)
+    features = keras.ops.convert_to_numpy(model(images, training=False)).mean(axis=(1, 2))
+    assert features.std(axis=0).mean() > 0.01
+
+
 @pytest.mark.parametrize(
     ("backbone", "arguments"),
     [("MobileNet", "{}"), ("MobileNet", ALPHA), ("MobileNetV2", '{"alpha": 0.35}')],
