@@ -31,7 +31,7 @@ MOBILENET = {
     "head": {"dense": [16, 8], "dropout": 0.2},
 }
 SETTINGS = {
-    "epochs": 4,
+    "epochs": 3,
     "batch_size": 8,
     "learning_rate": 0.001,
     "patience": 5,
@@ -121,12 +121,12 @@ def test_outputs(data: Path, finished: dict[str, Path]) -> None:
     assert list(predictions["split"]) == ["validation"] * 10 + ["test"] * 10
     np.testing.assert_allclose(predictions[["p_bright", "p_dark"]].sum(axis=1), 1, atol=1e-9)
     assert list(history) == list(training.HISTORY)
-    assert list(history["epoch"]) == [1, 2, 3, 4]
+    assert list(history["epoch"]) == [1, 2, 3]
     assert np.allclose(history["learning_rate"], 0.001)
     facts = json.loads((finished["lenet"] / "training.json").read_text())
     expected = 16 * 10 + 32 * (9 * 16 + 1) + 64 * (9 * 32 + 1) + 128 * (4 * 4 * 64 + 1) + 2 * 129
     assert facts["parameters"] == facts["trainable_parameters"] == expected
-    assert (facts["n_train"], facts["epochs"], facts["cached_features"]) == (28, 4, False)
+    assert (facts["n_train"], facts["epochs"], facts["cached_features"]) == (28, 3, False)
     assert facts["seconds"] > 0
     head = json.loads((finished["head"] / "training.json").read_text())
     assert head["trainable_parameters"] == 257 * 16 + 17 * 8 + 9 * 2
@@ -286,7 +286,7 @@ def test_early_stopping_is_that_of_keras(tmp_path: Path, patience: int, start: i
 def test_best_weights_are_restored_and_without_patience_the_last_are_kept(
     data: Path, tmp_path: Path
 ) -> None:
-    fast = {"learning_rate": 0.05, "epochs": 6, "cached": True}
+    fast = {"learning_rate": 0.05, "epochs": 5, "cached": True}
     train.main(arguments(data, tmp_path / "best", MOBILENET, "0", **fast, patience=8))
     train.main(arguments(data, tmp_path / "last", MOBILENET, "0", **fast, patience=None))
     for name, pick in (("best", "min"), ("last", "last")):
