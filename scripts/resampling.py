@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-
 from pulmoscan import command
 from pulmoscan.atomic import replacing
 

@@ -8,7 +8,7 @@ import ast
 import hashlib
 import json
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 PACKAGE = "pulmoscan"
@@ -38,7 +38,7 @@ def _closure(script: Path) -> set[Path]:
     return found
 
 
-@lru_cache(maxsize=None)
+@cache
 def _imports(path: Path) -> frozenset[Path]:
     """Return the files of the package's modules that one file imports."""
     package = Path(__file__).resolve().parent

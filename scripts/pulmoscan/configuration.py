@@ -1,14 +1,18 @@
 """Checks of the configuration and of the run table before anything runs."""
 
 import difflib
+import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
 from pulmoscan import backbones
+
+EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")  # YAML 1.1 reads 1e-3 as text
 
 
 def check(config: Mapping, runs: pd.DataFrame, schema: str | Path) -> None:
@@ -22,6 +26,26 @@ def check(config: Mapping, runs: pd.DataFrame, schema: str | Path) -> None:
     problems = problems or [*_reference_problems(config), *_run_problems(config, runs)]
     if problems:
         raise ValueError("\n".join(problems))
+
+
+def typed(value: Any) -> Any:
+    """Return ``value`` with every text in it that YAML reads as a number, truth or null as that.
+
+    Mappings and sequences are copied; other text stays as it is.
+    """
+    if isinstance(value, Mapping):
+        return {key: typed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [typed(item) for item in value]
+    if isinstance(value, str):
+        try:
+            read = yaml.safe_load(value)
+        except yaml.YAMLError:
+            return value
+        if isinstance(read, str) and EXPONENT.fullmatch(read):
+            return float(read)
+        return read if read is None or isinstance(read, int | float) else value
+    return value
 
 
 def _schema_problems(config: Mapping, schema: str | Path) -> Iterator[str]:
@@ -47,11 +71,17 @@ def _wording(error: ValidationError) -> str:
         choices = [branch["required"][0] for branch in error.validator_value]
         return f"give exactly one of {' and '.join(choices)}"
     if error.validator == "enum":
-        return f"{error.instance!r} is not one of {', '.join(map(str, error.validator_value))}"
+        values = (
+            str(value) if value not in (True, False) else "on" if value else "off"
+            for value in error.validator_value
+        )
+        return f"{error.instance!r} is not one of {', '.join(values)}"
     if error.validator == "type":
         types = error.validator_value
         types = [types] if isinstance(types, str) else types
-        return f"{error.instance!r} is not of type {' or '.join(types)}"
+        exponent = isinstance(error.instance, str) and EXPONENT.fullmatch(error.instance)
+        hint = ": YAML wants a point, as in 1.0e-3" if exponent else ""
+        return f"{error.instance!r} is not of type {' or '.join(types)}{hint}"
     return error.message
 
 

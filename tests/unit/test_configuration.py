@@ -60,6 +60,7 @@ def test_the_full_study_is_right(config, schema):
         ("dataset/on_defect", KeyError, "dataset: the key 'on_defect' is missing"),
         ("weights/source", "folder", "weights.folder: source folder needs the path of a folder"),
         ("training/epochs", "ten", "training.epochs: 'ten' is not of type integer"),
+        ("training/learning_rate", "1e-3", "not of type number: YAML wants a point, as in 1.0e-3"),
         ("training/epochs", 0, "training.epochs: 0 is less than the minimum of 1"),
         ("training/patience", "5", "training.patience: '5' is not of type integer or null"),
         ("training/xla", "maybe", "training.xla: 'maybe' is not one of auto, on, off"),
@@ -144,3 +145,21 @@ def test_a_network_without_pretrained_part_trains_whole(config, schema):
     runs = RUNS.assign(unfreeze="0")
     with pytest.raises(ValueError, match="lenet5 has no pre-trained part: its unfreeze is all"):
         configuration.check(config, runs, schema)
+
+
+def test_numbers_given_on_the_command_line_are_numbers():
+    given = {
+        "seeds": ["0", "1"],
+        "dataset": {"path": "null", "source": "local"},
+        "x": 0.001,
+        "y": 2,
+    }
+    assert configuration.typed(given) == {
+        "seeds": [0, 1],
+        "dataset": {"path": None, "source": "local"},
+        "x": 0.001,
+        "y": 2,
+    }
+    assert configuration.typed("model == 'mobilenet'") == "model == 'mobilenet'"
+    assert configuration.typed("{broken") == "{broken"
+    assert configuration.typed("off") is False

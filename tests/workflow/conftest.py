@@ -26,7 +26,9 @@ class Workflow:
     folder: Path
     database: Path
 
-    def snakemake(self, *options: str, cores: int = 2, **config: object) -> subprocess.CompletedProcess:
+    def snakemake(
+        self, *options: str, cores: int = 2, **config: object
+    ) -> subprocess.CompletedProcess:
         """Run Snakemake with the tests' configuration and return what it printed."""
         settings = {"dataset": {"source": "local", "path": str(self.database)}} | config
         command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--nocolor", *options]
@@ -86,6 +88,9 @@ def finished(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Work
 def editable(finished: Workflow, tmp_path: Path) -> Workflow:
     """A copy of the finished workflow, moved to another folder, that a test may change."""
     workflow = Workflow(tmp_path / "repository", tmp_path / "database")
-    for source, target in ((finished.folder, workflow.folder), (finished.database, workflow.database)):
+    for source, target in (
+        (finished.folder, workflow.folder),
+        (finished.database, workflow.database),
+    ):
         shutil.copytree(source, target, symlinks=True)
     return workflow

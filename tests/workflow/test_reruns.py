@@ -67,7 +67,9 @@ def test_code_reruns_the_rules_that_import_it(editable, file, expected):
 def test_an_edited_notebook_reruns_the_report(editable):
     path = editable.folder / "notebooks/report.ipynb"
     notebook = json.loads(path.read_text())
-    notebook["cells"].append({"cell_type": "markdown", "id": "x", "metadata": {}, "source": ["new"]})
+    notebook["cells"].append(
+        {"cell_type": "markdown", "id": "x", "metadata": {}, "source": ["new"]}
+    )
     path.write_text(json.dumps(notebook))
     assert editable.pending() == {"report"}
 
@@ -101,5 +103,3 @@ def test_a_moved_folder_runs_nothing(editable):
 def test_an_added_seed_trains_it_alone(finished):
     done = finished.snakemake("--dry-run", seeds=[0, 1])
     assert set(re.findall(r"wildcards: .*seed=(\d+)", done.stdout)) == {"1"}
-
-

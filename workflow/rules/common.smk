@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
 
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -31,6 +32,9 @@ os.environ.update(
         }.items()
     },
 )
+
+# Snakemake leaves numbers inside a list or mapping of --config as text.
+update_config(config, configuration.typed(workflow.config_settings.config))
 
 try:
     RUNS = run_table.select(run_table.read(config["runs"]), config["run_filter"])
@@ -86,7 +90,12 @@ def network(model):
 
 
 def training(model):
-    return config["training"] | config["models"][model].get("training", {})
+    """Return a model's training settings, its own laid over those of all; switches are on or off."""
+    settings = config["training"] | config["models"][model].get("training", {})
+    switches = {key: settings[key] for key in ("mixed_precision", "xla")}
+    return settings | {
+        key: {True: "on", False: "off"}.get(value, value) for key, value in switches.items()
+    }
 
 
 def weights_name(model):
