@@ -200,7 +200,9 @@ def weights_settings(wildcards):
     settings = {"source": config["weights"]["source"]} | weights_network(wildcards)
     if settings["source"] == "folder":
         try:
-            file = backbones.find_file(WEIGHTS_FOLDER, settings["backbone"], settings["arguments"])
+            file = backbones.find_file(
+                config["weights"]["folder"], settings["backbone"], settings["arguments"]
+            )
             settings["content"] = local.content_digest(
                 file, f"results/cache/{wildcards.weights}-digest.json"
             )
