@@ -211,7 +211,11 @@ def _beside(rows: pd.DataFrame) -> str:
     formats: dict[str, Callable] = dict.fromkeys(numbers, escaped)
     if "Seeds" in data:
         formats["Seeds"] = count
-    return table(_without_empty(data), formats, classes=marks, wide=("Note", "Not run"))
+    caption = ""
+    if data["Metric"].nunique() == 1:  # said once, it leaves room for the notes
+        caption = escaped(data["Metric"][0].capitalize()) + "."
+        data = data.drop(columns="Metric")
+    return table(_without_empty(data), formats, caption, classes=marks, wide=("Note", "Not run"))
 
 
 def facts(rows: pd.DataFrame) -> str:

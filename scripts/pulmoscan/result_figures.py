@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
@@ -34,7 +35,7 @@ def beside_published(table: pd.DataFrame) -> Figure:
     axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axis.grid(axis="x", color="#e4e8ec")
     figures.label(axis, x="accuracy with 95 % interval")
-    axis.legend(frameon=False, fontsize=8)
+    _legend_above(axis)
     return figure
 
 
@@ -67,7 +68,7 @@ def regions(table: pd.DataFrame) -> Figure:
     axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axis.grid(axis="y", color="#e4e8ec")
     figures.label(axis, y="test accuracy, 95 % interval")
-    axis.legend(frameon=False, fontsize=8)
+    _legend_above(axis)
     return figure
 
 
@@ -142,3 +143,8 @@ def dataset_size(table: pd.DataFrame) -> Figure:
     figures.label(axis, x="training and validation images", y="validation accuracy")
     axis.legend(frameon=False, fontsize=8)
     return figure
+
+
+def _legend_above(axis: Axes) -> None:
+    """Place the legend where it hides no point."""
+    axis.legend(frameon=False, fontsize=8, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))

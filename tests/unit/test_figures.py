@@ -163,7 +163,7 @@ def test_no_run_at_all_says_so_and_folds_the_published_rows():
 
 
 def test_only_accuracies_of_90_percent_are_marked():
-    assert 'class="data row0 col4 high number"' in page.compared(compared(published="0.91"))
+    assert 'class="data row0 col3 high number"' in page.compared(compared(published="0.91"))
     recall = compared(published="0.91", metric="test_recall/COVID")
     assert " high " not in page.compared(recall)
 
