@@ -49,7 +49,8 @@ def main(argv: Sequence[str]) -> None:
         images.to_parquet(path, index=False)
     with replacing(arguments.counts) as path:
         counts.to_csv(path, sep="\t", index=False)
-    print(counts.to_string(index=False))
+    got = counts.groupby("split", sort=False)["got"].sum()
+    print(f"{arguments.name}: {', '.join(f'{got[part]} {part}' for part in got.index)}", shortfall)
 
 
 if __name__ == "__main__":

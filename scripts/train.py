@@ -77,7 +77,7 @@ def main(argv: Sequence[str]) -> None:
             settings["start_from_epoch"],
         ),
         options.checkpoint,
-        _identity(options, in_force.threads),
+        _identity(options, sampling, in_force.threads),
     )
     predicted = ~part["train"]
     probabilities = training.predict(model, some(predicted))
@@ -129,7 +129,7 @@ def check_sampling(sampling: pd.DataFrame, path: str | Path) -> list[str]:
     return classes
 
 
-def _identity(options: argparse.Namespace, threads: int) -> str:
+def _identity(options: argparse.Namespace, sampling: pd.DataFrame, threads: int) -> str:
     """Return the fingerprint of everything that decides the result of this training."""
     files = {
         name: checkpoint.file_digest(path)
@@ -141,6 +141,10 @@ def _identity(options: argparse.Namespace, threads: int) -> str:
         )
         if path is not None
     }
+    if options.features is None:
+        rows = np.sort(sampling["row"].to_numpy())
+        for name, path in (("images", options.images), ("masks", options.masks)):
+            files[name] = checkpoint.rows_digest(np.load(path, mmap_mode="r"), rows)
     names = ("network", "unfreeze", "pixels", "augment", "training", "seed", "fingerprint")
     chosen = {name: getattr(options, name) for name in names}
     return checkpoint.fingerprint(**chosen, **files, threads=threads, backend=backend.describe())

@@ -3,6 +3,8 @@
 Read while the Snakefile is parsed, so nothing heavier than pandas is imported here.
 """
 
+import ast
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -66,6 +68,25 @@ def select(runs: pd.DataFrame, query: str | None) -> pd.DataFrame:
     if not kept.any():
         raise ValueError(f"run_filter {query!r} leaves none of the {len(runs)} runs: {hint}")
     return runs[kept]
+
+
+def with_quotes(query: str | None) -> str | None:
+    """Return a query with the quotation mark that Snakemake takes off the end of a --config value.
+
+    ``--config run_filter="model == 'mobilenet'"`` arrives as ``model == 'mobilenet``. The first
+    completion that is an expression is taken; a query that is one, or cannot become one, stays.
+    """
+    if not isinstance(query, str):
+        return query
+    marks = ("", "'", '"')
+    for start, end in product(marks, marks):
+        try:
+            expression = ast.parse(f"{start}{query}{end}", mode="eval").body
+        except SyntaxError:
+            continue
+        if not isinstance(expression, ast.Constant):  # the whole query between marks
+            return f"{start}{query}{end}"
+    return query
 
 
 def name(model: str, unfreeze: str, variant: str) -> str:

@@ -95,3 +95,23 @@ def test_runs_of_the_study_stand_where_their_figures_were_published(repository):
     for run in study.itertuples():
         expected = tables.get((run.model, run.unfreeze, run.variant), set())
         assert set(filter(None, run.tables.split(","))) == expected, run
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "model == 'mobilenet'",
+        'variant == "lungs" and model == "mobilenet"',
+        "'mobilenet' == model",
+        "'mobilenet' == model and variant == 'lungs'",
+        "model.str.startswith('res')",
+        "unfreeze in ['0', 'all']",
+    ],
+)
+def test_a_query_that_lost_its_outer_quotes_gets_them_back(query: str) -> None:
+    assert runs.with_quotes(query.strip("'\"")) == query
+
+
+def test_a_query_that_is_none_stays_as_it_is() -> None:
+    assert runs.with_quotes("model = = x") == "model = = x"
+    assert runs.with_quotes(None) is None

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -333,3 +334,13 @@ def test_sampling_that_cannot_be_trained_on(
 def test_features_are_refused_where_the_backbone_changes(data: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="only a frozen backbone without augmentation"):
         train.main(arguments(data, tmp_path / "o", MOBILENET, "19", cached=True))
+
+
+def test_the_digest_of_rows_is_that_of_their_pixels_alone() -> None:
+    array = np.random.default_rng(0).integers(0, 255, (6, 4, 4), dtype=np.uint8)
+    before = checkpoint.rows_digest(array, np.array([1, 4]))
+    assert before == sha256(array[[1, 4]].tobytes()).hexdigest()
+    array[2] += 1
+    assert checkpoint.rows_digest(array, np.array([1, 4])) == before
+    array[4, 0, 0] += 1
+    assert checkpoint.rows_digest(array, np.array([1, 4])) != before

@@ -25,6 +25,7 @@ class Workflow:
 
     folder: Path
     database: Path
+    committed: frozenset[str] = frozenset()  # names in the folder before anything ran
 
     def snakemake(
         self, *options: str, cores: int = 2, **config: object
@@ -76,8 +77,9 @@ def copy_repository(source: Path, target: Path) -> None:
 def finished(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Workflow:
     """A workflow that ran to its report."""
     folder = tmp_path_factory.mktemp("workflow")
-    workflow = Workflow(folder / "repository", folder / "database")
-    copy_repository(repository, workflow.folder)
+    copy_repository(repository, folder / "repository")
+    committed = frozenset(path.name for path in (folder / "repository").iterdir())
+    workflow = Workflow(folder / "repository", folder / "database", committed)
     phantom.write_database(workflow.database, IMAGES_PER_CLASS, size=96, seed=1)
     done = workflow.snakemake()
     assert done.returncode == 0, done.stdout[-6000:]

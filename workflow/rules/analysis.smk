@@ -2,6 +2,7 @@
 
 evaluate:      predictions of a training -> its metrics, confusion and per_class tables
 compare:       metrics of all runs       -> tables/runs.tsv and one table a published one
+source_oracle: the samplings of the runs -> tables/source_oracle.tsv, a baseline without an image
 dataset_facts: tables of the audit       -> tables/dataset_facts.tsv
 """
 
@@ -72,6 +73,27 @@ rule compare:
         "--seeds {params.seeds} --variants {params.variants:q} --results results/runs "
         "--resampling {input.resampling:q} --published {input.published:q} "
         "--output results/tables 2>&1 | tee {log:q}"
+
+
+rule source_oracle:
+    input:
+        samplings=[f"results/samplings/{SPLIT}/{sampling}.parquet" for sampling in used_samplings()],
+    output:
+        table="results/tables/source_oracle.tsv",
+    log:
+        "results/logs/source_oracle.log",
+    benchmark:
+        "results/benchmarks/source_oracle.tsv"
+    conda:
+        "../../envs/pulmoscan.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("scripts/source_oracle.py"),
+    shell:
+        "python scripts/source_oracle.py --samplings {input.samplings:q} --output {output.table:q} "
+        "2>&1 | tee {log:q}"
 
 
 rule dataset_facts:

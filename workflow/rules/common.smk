@@ -35,6 +35,7 @@ os.environ.update(
 
 # Snakemake leaves numbers inside a list or mapping of --config as text.
 update_config(config, configuration.typed(workflow.config_settings.config))
+config["run_filter"] = run_table.with_quotes(config["run_filter"])
 
 try:
     RUNS = run_table.select(run_table.read(config["runs"]), config["run_filter"])

@@ -46,6 +46,7 @@ rule report:
         masks=rules.pack.output.masks,
         resampling=rules.resampling.output.table,
         facts=rules.dataset_facts.output.table,
+        oracle=rules.source_oracle.output.table,
         tables=rules.compare.output,
         histories=run_files(rules.train.output.history),
         confusions=run_files(rules.evaluate.output.confusion),
@@ -73,5 +74,6 @@ rule report:
     shell:
         "(python -m papermill {input.notebook:q} {output.notebook:q} -p results results "
         "--cwd . --no-progress-bar --log-level WARNING && "
-        "python -m nbconvert --to html --no-input --log-level WARN {output.notebook:q}) "
+        "python -m nbconvert --to html --no-input --log-level WARN --HTMLExporter.mathjax_url= "
+        "--HTMLExporter.require_js_url= --HTMLExporter.jquery_url= {output.notebook:q}) "
         "2>&1 | tee {log:q}"

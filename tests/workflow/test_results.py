@@ -1,0 +1,107 @@
+"""What a user finds under results/ after the whole DAG ran."""
+
+import json
+import re
+
+import keras
+import numpy as np
+import pandas as pd
+from pulmoscan import pixels
+from sklearn.metrics import accuracy_score, f1_score
+
+
+def table(workflow, name: str) -> pd.DataFrame:
+    return pd.read_csv(workflow.folder / "results/tables" / f"{name}.tsv", sep="\t")
+
+
+def test_the_first_line_of_the_report_says_what_the_images_are(finished):
+    page = (finished.folder / "results/report/report.html").read_text()
+    assert "PulmoSCAN" in page
+    # The test's data set is local: whether its images are synthetic only its owner knows.
+    assert "procedural phantoms" not in page
+
+
+def test_the_metrics_of_a_run_are_those_of_its_predictions(finished):
+    runs = table(finished, "runs")
+    assert len(runs) == 4
+    for run in runs.itertuples():
+        folder = f"results/runs/{run.variant}/{run.model}/unfreeze-{run.unfreeze}/seed-{run.seed}"
+        predictions = pd.read_parquet(finished.folder / folder / "predictions.parquet")
+        columns = [name for name in predictions if name.startswith("p_")]
+        predictions["predicted"] = predictions[columns].idxmax(axis=1).str.removeprefix("p_")
+        np.testing.assert_allclose(predictions[columns].sum(axis=1), 1, atol=1e-6)
+        test = predictions[predictions["split"] == "test"]
+        validation = predictions[predictions["split"] == "validation"]
+        assert run.test_accuracy == accuracy_score(test["label"], test["predicted"])
+        assert run.val_accuracy == accuracy_score(validation["label"], validation["predicted"])
+        macro_f1 = f1_score(test["label"], test["predicted"], average="macro", zero_division=0)
+        np.testing.assert_allclose(run.macro_f1, macro_f1)
+
+
+def test_a_saved_model_alone_gives_the_predictions(finished):
+    """The frozen backbone trained on features; its model holds the whole network."""
+    results = finished.folder / "results"
+    run = results / "runs/outside/mobilenet-small/unfreeze-0/seed-0"
+    model = keras.saving.load_model(run / "model.keras", safe_mode=True)
+    predictions = pd.read_parquet(run / "predictions.parquet")
+    rows = pd.read_parquet(results / "samplings/grouped/balanced.parquet").set_index("image")["row"]
+    rows = rows[predictions["image"]].to_numpy()
+    images, masks = (
+        np.load(results / "packed" / f"{name}.npy")[rows] for name in ("images", "masks")
+    )
+    shown = pixels.apply(images, masks, {"region": "outside"}, size=32)
+    found = model.predict(shown[..., None].astype(np.float32), verbose=0)
+    expected = predictions.filter(like="p_").to_numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_no_image_and_no_copy_of_it_is_on_two_sides(finished):
+    split = pd.read_parquet(finished.folder / "results/splits/grouped.parquet")
+    assert split["image"].is_unique
+    assert (split.groupby("group")["split"].nunique() == 1).all()
+    assert (split["group"] != split["image"]).any()
+
+
+def test_every_published_table_is_written_with_a_status_in_each_row(finished, repository):
+    published = pd.read_csv(repository / "workflow/published.tsv", sep="\t")
+    for name, rows in published.groupby("table"):
+        written = table(finished, name)
+        assert len(written) == len(rows)
+        assert written["status"].str.match("run$|not run: .+").all()
+        assert written.loc[written["status"] == "run", "reproduced"].notna().all()
+        assert written.loc[written["status"] != "run", "reproduced"].isna().all()
+    synthesis = table(finished, "synthesis")
+    assert synthesis.loc[synthesis["status"] == "run", "model"].tolist() == ["lenet5"]
+
+
+def test_every_run_is_explained(finished):
+    for run in table(finished, "runs").itertuples():
+        folder = f"results/explain/{run.variant}/{run.model}/unfreeze-{run.unfreeze}"
+        scores = pd.read_csv(finished.folder / folder / "scores.tsv", sep="\t")
+        cams = np.load(finished.folder / folder / "cams.npy")
+        assert len(scores) == 4
+        assert cams.shape == (4, 64, 64)
+        assert cams.min() >= 0
+        assert cams.max() <= 1
+        panels = (finished.folder / folder / "panels").glob("*.png")
+        assert {path.stem for path in panels} == set(scores["image"])
+
+
+def test_the_costs_of_every_stage_are_on_the_last_page(finished):
+    costs = table(finished, "costs")
+    assert {"download", "pack", "audit", "features", "train", "gradcam"} <= set(costs["rule"])
+    assert (costs["seconds"] >= 0).all()
+    settings = json.loads((finished.folder / "results/config.json").read_text())
+    assert settings["dataset"]["path"] is None
+
+
+def test_nothing_is_written_outside_results(finished):
+    new = {path.name for path in finished.folder.iterdir()} - finished.committed
+    assert new == {"results", ".snakemake"}
+
+
+def test_no_path_of_the_machine_is_in_the_results(finished):
+    for pattern in ("results/config.json", "results/tables/*.tsv", "results/report/report.html"):
+        for path in finished.folder.glob(pattern):
+            assert str(finished.folder) not in path.read_text(), path
+            assert not re.search(r"/(home|root|Users)/", path.read_text()), path
