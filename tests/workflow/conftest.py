@@ -34,7 +34,10 @@ class Workflow:
         settings = {"dataset": {"source": "local", "path": str(self.database)}} | config
         command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--nocolor", *options]
         command += ["--configfile", *CONFIGS, "--config"]
-        command += [f"{key}={json.dumps(value)}" for key, value in settings.items()]
+        command += [
+            f"{key}={value if isinstance(value, str) else json.dumps(value)}"
+            for key, value in settings.items()
+        ]
         # A test run must not inherit a backend or a profile of the user's.
         environment = {
             key: value

@@ -24,7 +24,10 @@ import pytest
             {"dataset": {"source": "local", "path": None}},
             "dataset.path: source local needs the path",
         ),
-        ({"weights": {"source": "folder", "folder": "/no/such"}}, "/no/such"),
+        (
+            {"weights": {"source": "folder", "folder": "/no/such"}},
+            "weights.folder /no/such is no folder",
+        ),
     ],
 )
 def test_a_wrong_configuration_ends_before_any_job(finished, config, expected):
