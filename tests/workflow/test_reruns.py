@@ -39,7 +39,7 @@ def test_nothing_runs_the_second_time(finished):
         ({"splits": {"grouped": {"seed": 5}}}, {"split"} | AFTER_SPLIT),
         ({"splits": {"naive": {"seed": 5}}}, set()),
         ({"weights": {"seed": 3}}, {"weights", "features", "train"} | AFTER_TRAIN),
-        ({"run_filter": "model == 'lenet5'"}, {"compare"}),
+        ({"run_filter": "model == 'lenet5' and variant != 'lungs-4000'"}, {"compare"}),
         ({"image_size": 48}, AFTER_DOWNLOAD),
     ],
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
