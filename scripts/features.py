@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pulmoscan import backend, command
+from pulmoscan import arrays, backend, command
 from pulmoscan.atomic import replacing
 
 PROGRESS_EVERY = 30  # seconds between two lines
@@ -36,23 +36,20 @@ def main(argv: Sequence[str]) -> None:
     options = parser.parse_args(argv)
     rows = union_of_rows(options.samplings)
     backend.configure(options.threads)
-    from pulmoscan import batches, networks
+    from pulmoscan import backbones, batches
 
-    extractor = networks.feature_extractor(options.network, options.weights)
+    extractor = backbones.feature_extractor(options.network, options.weights)
     source = batches.Pixels(
         np.load(options.images, mmap_mode="r", allow_pickle=False),
         np.load(options.masks, mmap_mode="r", allow_pickle=False),
         options.pixels,
         options.network["input_size"],
     )
-    with replacing(options.output) as path:
-        features = np.lib.format.open_memmap(
-            path, mode="w+", dtype=np.float32, shape=(len(rows), extractor.output_shape[-1])
-        )
+    with replacing(options.output) as path, path.open("wb") as file:
+        arrays.begin(file, np.float32, (len(rows), extractor.output_shape[-1]))
         for part in _parts(len(rows), options.batch_size):
             x = source.read(rows[part])[..., None].astype("float32")
-            features[part] = extractor.predict_on_batch(x)
-        features.flush()
+            arrays.append(file, np.asarray(extractor.predict_on_batch(x), dtype=np.float32))
     with replacing(options.rows) as path, path.open("wb") as file:
         np.save(file, rows, allow_pickle=False)
 

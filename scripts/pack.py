@@ -18,12 +18,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO
 
 import cv2
 import numpy as np
 import pandas as pd
-from pulmoscan import atomic, command, rawtable
+from pulmoscan import arrays, atomic, command, rawtable
 from pulmoscan.radiographs import Radiograph, read
 
 AHEAD = 256  # pairs that are held in memory at a time
@@ -87,11 +86,11 @@ def pack(
     with ExitStack() as stack:
         files = [stack.enter_context(path.open("wb")) for path in paths]
         for file in files:
-            _begin_array(file, (len(pairs), size, size))
+            arrays.begin(file, np.uint8, (len(pairs), size, size))
         pool = stack.enter_context(ThreadPoolExecutor(threads))
         for radiograph in _in_order(pool, work, pairs):
             for file, name in zip(files, ARRAYS, strict=True):
-                _write(file, getattr(radiograph, name))
+                arrays.append(file, getattr(radiograph, name))
             values = [getattr(radiograph, column) for column in COLUMNS]
             rows.append([*values, "; ".join(radiograph.defects)])
     table = pd.DataFrame(rows, columns=[*COLUMNS, "defects"]).astype(COLUMNS)
@@ -118,20 +117,6 @@ def _in_order(
     finally:
         for future in waiting:
             future.cancel()
-
-
-def _begin_array(file: BinaryIO, shape: tuple[int, int, int]) -> None:
-    np.lib.format.write_array_header_1_0(
-        file, {"descr": "|u1", "fortran_order": False, "shape": shape}
-    )
-
-
-def _write(file: BinaryIO, array: np.ndarray) -> None:
-    try:
-        file.write(array)
-    except OSError as error:
-        folder = Path(file.name).parent
-        raise OSError(f"cannot write to {folder}: {error.strerror}") from error
 
 
 if __name__ == "__main__":

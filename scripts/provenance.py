@@ -29,7 +29,6 @@ PACKAGES = [
     "tensorflow",
     "tensorflow-cpu",
     "keras",
-    "keras-tuner",
     "numpy",
     "pandas",
     "scikit-learn",

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import pandas as pd
-from pulmoscan import backbones, backend, checkpoint, command, networks
+from pulmoscan import backbones, backend, checkpoint, command
 from pulmoscan.atomic import replacing
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def read(backbone: str, arguments: Mapping, path: Path) -> "keras.Model":
     in where the file has the published name or still has the published variance. Raises
     ``ValueError`` for a damaged file and for one of another network.
     """
-    model = networks.load_backbone(backbone, arguments, path)
+    model = backbones.load(backbone, arguments, path)
     if not path.name.endswith(".weights.h5") or backbones.is_unfolded(model):
         backbones.fold_rescaling(model)
     return model

@@ -45,15 +45,19 @@ MOBILENET_SIZE = 224
 
 @dataclass(frozen=True)
 class Backbone:
-    """How a network's input is prepared, and where Keras publishes its weights below ``HOST``.
+    """A network without top, and where Keras publishes its weights below ``HOST``.
 
-    ``md5`` is the hash that Keras checks; it checks none of MobileNet's files.
+    ``layers`` counts them as Keras does, input and preprocessing included, ``preprocessing`` is a
+    key of ``PREPROCESSING`` and ``smallest`` the smallest input in pixels. ``md5`` is the hash that
+    Keras checks; it checks none of MobileNet's files.
     """
 
+    layers: int
     preprocessing: str
     published: str
     folder: str = ""
     md5: str | None = None
+    smallest: int = 32
 
 
 _MOBILENET = "tensorflow/keras-applications/mobilenet/mobilenet_{width}_224_tf_no_top.h5"
@@ -64,21 +68,29 @@ _MOBILENETV2 = (
 _EFFICIENTNET = "keras-applications/{name}_notop.h5"
 
 BACKBONES = {
-    "VGG16": Backbone("caffe", KERNELS, "vgg16", "6d6bbae143d832006294945121d1f1fc"),
-    "VGG19": Backbone("caffe", KERNELS, "vgg19", "253f8cb515780f3b799900260a226db6"),
-    "Xception": Backbone("tf", KERNELS, "xception", "b0042744bf5b25fce3cb969f33bebb97"),
-    "ResNet50": Backbone("caffe", KERNELS, "resnet", "4d473c1dd8becc155b73f8504c6f6626"),
-    "ResNet101": Backbone("caffe", KERNELS, "resnet", "88cf7a10940856eca736dc7b7e228a21"),
-    "ResNet50V2": Backbone("tf", KERNELS, "resnet", "fac2f116257151a9d068a22e544a4917"),
-    "ResNet101V2": Backbone("tf", KERNELS, "resnet", "c0ed64b8031c3730f411d2eb4eea35b5"),
-    "ResNet152V2": Backbone("tf", KERNELS, "resnet", "ed17cf2e0169df9d443503ef94b23b33"),
-    "DenseNet121": Backbone("torch", KERNELS, "densenet", "30ee3e1110167f948a6b9946edeeb738"),
-    "DenseNet201": Backbone("torch", KERNELS, "densenet", "c13680b51ded0fb44dff2d8f86ac8bb1"),
-    "MobileNet": Backbone("tf", _MOBILENET),
-    "MobileNetV2": Backbone("tf", _MOBILENETV2),
-    "EfficientNetB0": Backbone("inside", _EFFICIENTNET, md5="50bc09e76180e00e4465e1a485ddc09d"),
-    "EfficientNetB1": Backbone("inside", _EFFICIENTNET, md5="74c4e6b3e1f6a1eea24c589628592432"),
-    "EfficientNetB7": Backbone("inside", _EFFICIENTNET, md5="cbcfe4450ddf6f3ad90b1b398090fe4a"),
+    "VGG16": Backbone(19, "caffe", KERNELS, "vgg16", "6d6bbae143d832006294945121d1f1fc"),
+    "VGG19": Backbone(22, "caffe", KERNELS, "vgg19", "253f8cb515780f3b799900260a226db6"),
+    "Xception": Backbone(
+        132, "tf", KERNELS, "xception", "b0042744bf5b25fce3cb969f33bebb97", smallest=71
+    ),
+    "ResNet50": Backbone(175, "caffe", KERNELS, "resnet", "4d473c1dd8becc155b73f8504c6f6626"),
+    "ResNet101": Backbone(345, "caffe", KERNELS, "resnet", "88cf7a10940856eca736dc7b7e228a21"),
+    "ResNet50V2": Backbone(190, "tf", KERNELS, "resnet", "fac2f116257151a9d068a22e544a4917"),
+    "ResNet101V2": Backbone(377, "tf", KERNELS, "resnet", "c0ed64b8031c3730f411d2eb4eea35b5"),
+    "ResNet152V2": Backbone(564, "tf", KERNELS, "resnet", "ed17cf2e0169df9d443503ef94b23b33"),
+    "DenseNet121": Backbone(427, "torch", KERNELS, "densenet", "30ee3e1110167f948a6b9946edeeb738"),
+    "DenseNet201": Backbone(707, "torch", KERNELS, "densenet", "c13680b51ded0fb44dff2d8f86ac8bb1"),
+    "MobileNet": Backbone(86, "tf", _MOBILENET),
+    "MobileNetV2": Backbone(154, "tf", _MOBILENETV2),
+    "EfficientNetB0": Backbone(
+        237, "inside", _EFFICIENTNET, md5="50bc09e76180e00e4465e1a485ddc09d"
+    ),
+    "EfficientNetB1": Backbone(
+        339, "inside", _EFFICIENTNET, md5="74c4e6b3e1f6a1eea24c589628592432"
+    ),
+    "EfficientNetB7": Backbone(
+        813, "inside", _EFFICIENTNET, md5="cbcfe4450ddf6f3ad90b1b398090fe4a"
+    ),
 }
 
 
@@ -174,6 +186,20 @@ def build(
         ) from error
 
 
+def load(name: str, arguments: Mapping | None, weights: Path) -> "keras.Model":
+    """Return a backbone with the weights of a file; raise ``ValueError`` where they do not fit."""
+    model = build(name, arguments, MOBILENET_SIZE)
+    try:
+        model.load_weights(weights)
+    except Exception as error:  # h5py and Keras raise many kinds for a damaged or foreign file
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ValueError(
+            f"{weights} does not hold weights of {name} with arguments {dict(arguments or {})}, "
+            f"without top, or is damaged: {reason}"
+        ) from error
+    return model
+
+
 def prepare(grey: "keras.KerasTensor", backbone: str) -> "keras.KerasTensor":
     """Return the layers before a backbone: grey (s, s, 1) in 0..255 to its own scale, (s, s, 3).
 
@@ -189,6 +215,34 @@ def prepare(grey: "keras.KerasTensor", backbone: str) -> "keras.KerasTensor":
     return keras.layers.Rescaling(list(scale), list(offset), name="preprocessing", dtype="float32")(
         x
     )
+
+
+def pooled(
+    grey: "keras.KerasTensor", network: Mapping, weights: Path | None
+) -> tuple["keras.Model", "keras.KerasTensor"]:
+    """Return a backbone behind a grey input of (s, s, 1) in 0..255, and its pooled output (d,).
+
+    ``network`` holds ``backbone``, ``arguments`` and ``input_size``; without ``weights`` the
+    backbone keeps its random ones.
+    """
+    import keras
+
+    name, arguments = network["backbone"], network.get("arguments")
+    backbone = build(name, arguments, network["input_size"], prepare(grey, name))
+    if weights is not None:
+        copy_weights(load(name, arguments, weights), backbone)
+    return backbone, keras.layers.GlobalAveragePooling2D(name="pooled")(backbone.output)
+
+
+def feature_extractor(network: Mapping, weights: Path) -> "keras.Model":
+    """Return the backbone with its preprocessing and pooling: (s, s, 1) grey in 0..255 to (d,)."""
+    import keras
+
+    grey = keras.Input((network["input_size"], network["input_size"], 1), name="grey")
+    _, output = pooled(grey, network, weights)
+    extractor = keras.Model(grey, output)
+    extractor.trainable = False
+    return extractor
 
 
 def fold_rescaling(model: "keras.Model") -> None:
@@ -207,9 +261,13 @@ def fold_rescaling(model: "keras.Model") -> None:
 
 
 def is_unfolded(model: "keras.Model") -> bool:
-    """Return whether the variance of a network's Normalization is still ImageNet's as published."""
+    """Return whether the variance of a network's Normalization is still as Keras publishes it.
+
+    The published variance is ImageNet's standard deviation, not its square: that is why Keras
+    divides by the root of the deviation once more.
+    """
     return any(
-        np.allclose(layer.get_weights()[1], np.square(DEVIATION), rtol=1e-3)
+        np.allclose(layer.get_weights()[1], DEVIATION, rtol=1e-3)
         for layer in model.layers
         if type(layer).__name__ == "Normalization"
     )

@@ -36,9 +36,10 @@ def configure(threads: int, mixed_precision: str = "off", xla: str = "off") -> S
     """Prepare the backend for quiet and repeatable work, and return what is in force.
 
     ``KERAS_BACKEND`` chooses the backend, TensorFlow where it is not set. ``mixed_precision`` and
-    ``xla`` are ``on``, ``off`` or ``auto``: on where there is a GPU. Mixed precision computes in
-    float16 on a GPU, and in bfloat16 on a CPU, where float16 has no fast instructions. JAX always
-    compiles with XLA. Operations are the deterministic ones, and a GPU's memory is taken as needed.
+    ``xla`` are ``on``, ``off`` or ``auto``: off, as long as no backbone was measured to gain. Mixed
+    precision computes in float16 on a GPU, and in bfloat16 on a CPU, where float16 has no fast
+    instructions. JAX always compiles with XLA. Operations are the deterministic ones, and a GPU's
+    memory is taken as needed.
     The number of threads is fixed by the first call of a process; a later call with another number
     warns and keeps the first. Raises ``ValueError`` for a switch or a backend that does not exist.
     """
@@ -55,10 +56,10 @@ def configure(threads: int, mixed_precision: str = "off", xla: str = "off") -> S
     threads, gpu = prepare[backend](threads)
     import keras
 
-    mixed = mixed_precision == "on" or (mixed_precision == "auto" and gpu)
+    mixed = mixed_precision == "on"
     policy = ("mixed_float16" if gpu else "mixed_bfloat16") if mixed else "float32"
     keras.config.set_dtype_policy(policy)
-    jit_compile = backend == "jax" or xla == "on" or (xla == "auto" and gpu)
+    jit_compile = backend == "jax" or xla == "on"
     return Settings(threads, policy, jit_compile)
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,8 @@ def load(folder: Path, identity: str) -> tuple[dict, dict[str, list[np.ndarray]]
 
 
 def remove(folder: Path) -> None:
-    """Remove a checkpoint, and its folder where nothing else is in it."""
+    """Remove a checkpoint, and the folders above it that this leaves empty."""
     (folder / FILE).unlink(missing_ok=True)
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
+    with suppress(OSError):  # the first that is not empty ends it
+        for empty in (folder, *folder.parents):
+            empty.rmdir()

@@ -7,32 +7,33 @@ changed runs again, whatever the dates of the files say.
 import ast
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 
 PACKAGE = "pulmoscan"
 
 
-def code_digest(script: str | Path) -> str:
+def code_digest(script: str | Path, without: Collection[str] = ()) -> str:
     """Return 16 hex digits over the content of a script and of the modules it imports.
 
     ``script`` is a Python file beside the folder ``pulmoscan``, or a notebook whose code cells
     import from it; modules are followed through their own imports, those inside functions
-    included. Raises ``ValueError`` when the code cannot be parsed.
+    included, but not into the modules named in ``without``. Raises ``ValueError`` when the code
+    cannot be parsed.
     """
     digest = hashlib.sha256()
-    for path in sorted(_closure(Path(script).resolve())):
+    for path in sorted(_closure(Path(script).resolve(), without)):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
 
-def _closure(script: Path) -> set[Path]:
+def _closure(script: Path, without: Collection[str]) -> set[Path]:
     found: set[Path] = set()
     waiting = [script]
     while waiting:
         path = waiting.pop()
-        if path not in found:
+        if path not in found and path.stem not in without:
             found.add(path)
             waiting.extend(_imports(path))
     return found

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +11,33 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
 from pulmoscan import backbones
+from pulmoscan.database import canonical_image
 
 EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")  # YAML 1.1 reads 1e-3 as text
 
 
-def check(config: Mapping, runs: pd.DataFrame, schema: str | Path) -> None:
-    """Check the resolved configuration, and the selected rows of the run table against it.
+def check(config: Mapping, schema: str | Path) -> None:
+    """Check the resolved configuration: the keys it has, their values, and the names they refer to.
 
     Raises:
         ValueError: with one line a problem, each naming the key and what it may be.
     """
-    problems = list(_schema_problems(config, schema))
     # References are looked up only in a configuration whose shape is right.
-    problems = problems or [*_reference_problems(config), *_run_problems(config, runs)]
-    if problems:
-        raise ValueError("\n".join(problems))
+    _raise(list(_schema_problems(config, schema)) or _reference_problems(config))
+
+
+def check_runs(config: Mapping, runs: pd.DataFrame) -> None:
+    """Check rows of the run table against a configuration that is right.
+
+    Raises:
+        ValueError: with one line a problem, each naming the run.
+    """
+    _raise(_run_problems(config, runs))
+
+
+def _raise(problems: Iterable[str]) -> None:
+    if lines := "\n".join(problems):
+        raise ValueError(lines)
 
 
 def typed(value: Any) -> Any:
@@ -102,6 +114,12 @@ def _reference_problems(config: Mapping) -> Iterator[str]:
     for name, model in config["models"].items():
         if "backbone" in model:
             yield from _unknown(f"models.{name}.backbone", model["backbone"], backbones.BACKBONES)
+            backbone = backbones.BACKBONES.get(model["backbone"])
+            if backbone and model["input_size"] < backbone.smallest:
+                yield (
+                    f"config: models.{name}.input_size: {model['input_size']} is too small: "
+                    f"{model['backbone']} needs {backbone.smallest} pixels"
+                )
         elif extra := {"arguments", "head"} & model.keys():
             yield f"config: models.{name}.{extra.pop()}: goes with a backbone, not an architecture"
     for name, sampling in config["samplings"].items():
@@ -110,6 +128,12 @@ def _reference_problems(config: Mapping) -> Iterator[str]:
             for label in sampling.get(part, {}):
                 if classes is not None and label not in classes:
                     yield f"config: samplings.{name}.{part}: {label!r} is not among its classes"
+
+    for image in config["explain"]["images"]:
+        try:
+            canonical_image(image)
+        except ValueError as error:
+            yield f"config: explain.images: {error}"
 
 
 def _unknown(key: str, value: str, known: Collection[str]) -> Iterator[str]:
@@ -130,6 +154,9 @@ def _run_problems(config: Mapping, runs: pd.DataFrame) -> Iterator[str]:
         model = config["models"].get(run.model, {})
         if "architecture" in model and run.unfreeze != "all":
             yield f"{place}: {run.model} has no pre-trained part: its unfreeze is all"
+        backbone = backbones.BACKBONES.get(model.get("backbone"))
+        if backbone and run.unfreeze.isdecimal() and int(run.unfreeze) > backbone.layers:
+            yield f"{place}: {model['backbone']} has {backbone.layers} layers"
         pixels = config["pixels"].get(config["variants"].get(run.variant, {}).get("pixels"), {})
         if pixels.get("reduce") and model:
             yield f"{place}: {run.model} takes images, not the histograms of this variant"

@@ -48,12 +48,8 @@ def build(network: Mapping, classes: int, weights: Path | None = None) -> Networ
     if "architecture" in network:
         base, x = [], _lenet5(grey, network["architecture"])
     else:
-        name, arguments = network["backbone"], network.get("arguments")
-        backbone = backbones.build(name, arguments, size, backbones.prepare(grey, name))
-        if weights is not None:
-            backbones.copy_weights(load_backbone(name, arguments, weights), backbone)
+        backbone, x = backbones.pooled(grey, network, weights)
         base = [layer for layer in backbone.layers if layer.name not in PREPARATION]
-        x = keras.layers.GlobalAveragePooling2D(name="pooled")(backbone.output)
         x = _head(x, network["head"])
     logits = keras.layers.Dense(classes, name="logits", dtype="float32")(x)
     output = keras.layers.Activation("softmax", name="probabilities", dtype="float32")(logits)
@@ -65,20 +61,6 @@ def build(network: Mapping, classes: int, weights: Path | None = None) -> Networ
         if id(layer) not in before and layer.name not in (*PREPARATION, "grey", "pooled")
     ]
     return Network(model, base, head)
-
-
-def load_backbone(name: str, arguments: Mapping | None, weights: Path) -> "keras.Model":
-    """Return a backbone with the weights of a file; raise ``ValueError`` where they do not fit."""
-    model = backbones.build(name, arguments, backbones.MOBILENET_SIZE)
-    try:
-        model.load_weights(weights)
-    except Exception as error:  # h5py and Keras raise many kinds for a damaged or foreign file
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(
-            f"{weights} does not hold weights of {name} with arguments {dict(arguments or {})}, "
-            f"without top, or is damaged: {reason}"
-        ) from error
-    return model
 
 
 def trainable_layers(network: Network, unfreeze: str) -> list:
@@ -162,15 +144,6 @@ def joined(network: Network, frozen: "keras.Model | None", trained: "keras.Model
     if frozen is None:
         return trained
     return keras.Model(network.model.input, trained(frozen(network.model.input, training=False)))
-
-
-def feature_extractor(network: Mapping, weights: Path) -> "keras.Model":
-    """Return the backbone with its preprocessing and pooling: (s, s, 1) grey in 0..255 to (d,)."""
-    import keras
-
-    whole = build({**network, "head": {"dense": [], "dropout": 0}}, classes=1, weights=weights)
-    whole.model.trainable = False
-    return keras.Model(whole.model.input, whole.model.get_layer("pooled").output)
 
 
 def _head(x: "keras.KerasTensor", settings: Mapping) -> "keras.KerasTensor":

@@ -37,8 +37,13 @@ def changed(config: dict, key: str, value: object) -> dict:
     return config
 
 
+def check_all(config: dict, schema: Path) -> None:
+    configuration.check(config, schema)
+    configuration.check_runs(config, RUNS)
+
+
 def test_the_full_study_is_right(config, schema):
-    configuration.check(config, RUNS, schema)
+    check_all(config, schema)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +123,10 @@ def test_the_full_study_is_right(config, schema):
         ),
         ("variants/lungs-1000", KeyError, "no variant 'lungs-1000': did you mean"),
         ("variants/lungs/pixels", "lungs-histogram", "mobilenet takes images, not the histograms"),
+        ("models/xception/input_size", 64, "64 is too small: Xception needs 71 pixels"),
+        ("explain/images", ["Foo-1"], "explain.images: no class 'Foo': the classes are COVID"),
+        ("samplings/balanced", KeyError, "samplings: the key 'balanced' is missing"),
+        ("run_filter", KeyError, "the key 'run_filter' is missing"),
         ("seeds", [], "seeds: [] should be non-empty"),
         ("seeds", [-1], "seeds.0: -1 is less than the minimum of 0"),
         ("head/dropout", 1, "head.dropout: 1 is greater than or equal to the maximum of 1"),
@@ -126,7 +135,7 @@ def test_the_full_study_is_right(config, schema):
 )
 def test_a_wrong_key_is_named(config, schema, key, value, expected):
     with pytest.raises(ValueError, match=r"^(config|workflow/runs.tsv): ") as error:
-        configuration.check(changed(config, key, value), RUNS, schema)
+        check_all(changed(config, key, value), schema)
     assert expected in str(error.value)
     assert "Traceback" not in str(error.value)
 
@@ -134,17 +143,25 @@ def test_a_wrong_key_is_named(config, schema, key, value, expected):
 def test_every_problem_has_its_line(config, schema):
     config = changed(changed(config, "image_size", 1), "seeds", [0, 0])
     with pytest.raises(ValueError, match="config: image_size") as error:
-        configuration.check(config, RUNS, schema)
+        configuration.check(config, schema)
+    configuration.check_runs(config, RUNS)
     assert [line.split(":")[1] for line in str(error.value).splitlines()] == [
         " image_size",
         " seeds",
     ]
 
 
-def test_a_network_without_pretrained_part_trains_whole(config, schema):
+def test_more_layers_than_the_network_has(config):
+    runs = RUNS.assign(unfreeze=["86", "all"])
+    configuration.check_runs(config, runs)
+    with pytest.raises(ValueError, match="unfreeze-87: MobileNet has 86 layers"):
+        configuration.check_runs(config, RUNS.assign(unfreeze=["87", "all"]))
+
+
+def test_a_network_without_pretrained_part_trains_whole(config):
     runs = RUNS.assign(unfreeze="0")
     with pytest.raises(ValueError, match="lenet5 has no pre-trained part: its unfreeze is all"):
-        configuration.check(config, runs, schema)
+        configuration.check_runs(config, runs)
 
 
 def test_numbers_given_on_the_command_line_are_numbers():

@@ -57,6 +57,8 @@ def test_every_backbone_is_listed():
 def test_the_last_feature_map_of_a_backbone(keras, name):
     grey = keras.Input((75, 75, 1))
     backbone = backbones.build(name, None, 75, backbones.prepare(grey, name))
+    own = [layer for layer in backbone.layers if layer.name not in networks.PREPARATION]
+    assert len(own) == backbones.BACKBONES[name].layers
     pooled = keras.layers.GlobalAveragePooling2D()(backbone.output)
     assert gradcam.last_feature_map(finished(keras, grey, pooled)).name == LAST[name]
     keras.backend.clear_session()

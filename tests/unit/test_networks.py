@@ -51,7 +51,7 @@ def test_backbone_is_flat_and_counted_as_keras_does() -> None:
 def test_output_is_that_of_the_backbone_by_hand(tmp_path: Path) -> None:
     alone = backbones.build("MobileNet", {"alpha": 0.25}, 224)
     alone.save_weights(tmp_path / "w.weights.h5")
-    extractor = networks.feature_extractor(SMALL, tmp_path / "w.weights.h5")
+    extractor = backbones.feature_extractor(SMALL, tmp_path / "w.weights.h5")
     same_size = backbones.build("MobileNet", {"alpha": 0.25}, 64)
     same_size.set_weights(alone.get_weights())
     scaled = np.repeat(GREY, 3, axis=-1) / 127.5 - 1
@@ -170,11 +170,11 @@ def test_weights_of_another_network_and_damaged_files(tmp_path: Path) -> None:
     path = tmp_path / "w.weights.h5"
     backbones.build("MobileNet", {"alpha": 0.5}, 64).save_weights(path)
     with pytest.raises(ValueError, match=r"does not hold weights of MobileNet .*0\.25") as error:
-        networks.load_backbone("MobileNet", {"alpha": 0.25}, path)
+        backbones.load("MobileNet", {"alpha": 0.25}, path)
     assert "\n" not in str(error.value)
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(ValueError, match="or is damaged"):
-        networks.load_backbone("MobileNet", {"alpha": 0.5}, path)
+        backbones.load("MobileNet", {"alpha": 0.5}, path)
 
 
 def test_unknown_architecture() -> None:

@@ -157,8 +157,8 @@ def test_efficientnet_equals_the_one_keras_builds(
     source = backbones.build("EfficientNetB0", None, 64)
     for layer in source.layers:
         if type(layer).__name__ == "Normalization":
-            deviation = np.square(backbones.DEVIATION)
-            layer.set_weights([np.array(backbones.MEAN), deviation, layer.get_weights()[2]])
+            published = np.array(backbones.DEVIATION)  # as variance: Keras divides twice
+            layer.set_weights([np.array(backbones.MEAN), published, layer.get_weights()[2]])
     path = tmp_path / "efficientnetb0_notop.h5"
     write_published(source, path)
     # Keras asks for the file by its hash; this one is not the real one.
@@ -182,6 +182,12 @@ def test_efficientnet_equals_the_one_keras_builds(
     ours.load_weights(tmp_path / "again.weights.h5")
     again = keras.ops.convert_to_numpy(ours(x, training=False))
     np.testing.assert_array_equal(again, found)
+    # What the workflow wrote is a weights file like any other, and is not changed twice.
+    (tmp_path / "own.weights.h5").replace(tmp_path / "efficientnetb0.weights.h5")
+    weights.main([*line, "--output", str(tmp_path / "once_more.weights.h5")])
+    ours.load_weights(tmp_path / "once_more.weights.h5")
+    once_more = keras.ops.convert_to_numpy(ours(x, training=False))
+    np.testing.assert_array_equal(once_more, found)
 
 
 def test_random_weights_follow_the_seed(tmp_path: Path) -> None:

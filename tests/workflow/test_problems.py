@@ -1,5 +1,6 @@
 """What is wrong is told in a line, before anything runs where that is possible."""
 
+import re
 import shutil
 
 import pandas as pd
@@ -59,6 +60,8 @@ def test_or_with_skip_a_row_marked_not_run(editable):
     status = runs.set_index("variant")["status"]
     assert status["lungs-4000"].startswith("not run: sampling 'size-4000' asks for 1000")
     assert (status.drop("lungs-4000") == "run").all()
+    # One training at a time, unless --resources gpu=N says otherwise.
+    assert re.search(r"Provided resources:.*gpu.*\b1\b", done.stdout)
     # The samplings were made again, with the same content: no training was.
     assert "rule train:" not in done.stdout
 

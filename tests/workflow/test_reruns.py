@@ -2,9 +2,11 @@
 
 import json
 import re
+import shutil
 import time
 
 import cv2
+import h5py
 import numpy as np
 import pytest
 
@@ -61,7 +63,10 @@ def test_a_parameter_of_one_model_leaves_the_others(finished):
         ("scripts/evaluate.py", {"evaluate", "compare"}),
         ("scripts/pulmoscan/pixels.py", {"features", "train"} | AFTER_TRAIN),
         ("scripts/pulmoscan/duplicates.py", {"audit", "split"} | AFTER_SPLIT),
-        ("scripts/pulmoscan/kaggle.py", {"download"} | AFTER_DOWNLOAD),
+        ("scripts/pulmoscan/local.py", {"download"} | AFTER_DOWNLOAD),
+        ("scripts/pulmoscan/kaggle.py", set()),  # the data set is local
+        ("scripts/pulmoscan/networks.py", {"train"} | AFTER_TRAIN),
+        ("scripts/pulmoscan/backbones.py", {"weights", "features", "train"} | AFTER_TRAIN),
         ("scripts/pulmoscan/figures.py", set()),
     ],
 )
@@ -86,6 +91,25 @@ def test_a_changed_image_reruns_everything_from_the_download(editable):
     image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     cv2.imwrite(str(path), np.roll(image, 3, axis=0))
     assert editable.pending() - PAGE == {"download"} | AFTER_DOWNLOAD
+
+
+def test_a_changed_weights_file_of_a_folder_is_read_again(editable, tmp_path):
+    target = "results/weights/mobilenet_0_25.weights.h5"
+    shutil.copy2(editable.folder / target, tmp_path)
+    weights = {"source": "folder", "folder": str(tmp_path)}
+    done = editable.snakemake(target, weights=weights)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert editable.pending(target, weights=weights) == set()
+    path = tmp_path / "mobilenet_0_25.weights.h5"
+    path.touch()
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    path.rename(moved / path.name)
+    weights["folder"] = str(moved)
+    assert editable.pending(target, weights=weights) == set()
+    with h5py.File(moved / path.name, "r+") as file:
+        file.attrs["edited"] = True
+    assert editable.pending(target, weights=weights) == {"weights"}
 
 
 def test_touching_runs_nothing(editable):

@@ -35,11 +35,13 @@ os.environ.update(
 
 # Snakemake leaves numbers inside a list or mapping of --config as text.
 update_config(config, configuration.typed(workflow.config_settings.config))
-config["run_filter"] = run_table.with_quotes(config["run_filter"])
 
 try:
-    RUNS = run_table.select(run_table.read(config["runs"]), config["run_filter"])
-    configuration.check(config, RUNS, ROOT / "workflow/schemas/config.schema.yaml")
+    configuration.check(config, ROOT / "workflow/schemas/config.schema.yaml")
+    RUNS = run_table.select(
+        run_table.read(config["runs"]), run_table.with_quotes(config["run_filter"])
+    )
+    configuration.check_runs(config, RUNS)
 except (ValueError, OSError) as error:
     raise WorkflowError(str(error)) from None
 
@@ -56,6 +58,8 @@ if workflow.is_main_process and "gpu" not in workflow.global_resources:
         workflow.register_resource("gpu", 1)
 
 PUBLISHED_TABLES = list(pd.read_csv(ROOT / "workflow/published.tsv", sep="\t")["table"].unique())
+# Numbers differ between backends: a parameter of what computes with Keras.
+KERAS_BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 RUN = "{variant}/{model}/unfreeze-{unfreeze}"
 SPLIT = config["split"]
 SHARES = {key: config["splits"][SPLIT][key] for key in ("test", "validation")}
@@ -72,9 +76,19 @@ wildcard_constraints:
     pixels="[^/]+",
 
 
-def code(script):
+def code(script, without=()):
     """Return the digest of a script and what it imports, a parameter of its rule."""
-    return code_digest(ROOT / script)
+    return code_digest(ROOT / script, without)
+
+
+def other_sources():
+    """Return the modules of the data sources that this configuration does not use.
+
+    A phantom is read like a local folder.
+    """
+    source = config["dataset"]["source"]
+    used = {source, "local"} if source == "phantom" else {source}
+    return {"kaggle", "sample", "local", "phantom"} - used
 
 
 def as_json(value):

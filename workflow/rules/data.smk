@@ -20,6 +20,8 @@ AUDIT_TABLES = [
 
 
 rule download:
+    input:
+        manifest="workflow/sample-manifest.tsv" if config["dataset"]["source"] == "sample" else [],
     output:
         raw=directory("results/raw"),
         table="results/raw.tsv",
@@ -39,11 +41,10 @@ rule download:
         phantom=as_json(
             config["dataset"]["phantom"] if config["dataset"]["source"] == "phantom" else None
         ),
-        manifest="workflow/sample-manifest.tsv",
-        code=code("scripts/download.py"),
+        code=code("scripts/download.py", without=other_sources()),
     shell:
         'python scripts/download.py --source {params.source:q} --path="$LOCAL_COPY" '
-        "--manifest {params.manifest:q} --phantom {params.phantom:q} --threads {threads} "
+        "--manifest workflow/sample-manifest.tsv --phantom {params.phantom:q} --threads {threads} "
         "--cache results/cache/download --raw {output.raw:q} --table {output.table:q} "
         "2>&1 | tee {log:q}"
 

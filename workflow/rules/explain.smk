@@ -38,6 +38,7 @@ rule gradcam:
         explain=as_json(config["explain"]),
         batch_size=config["training"]["batch_size"],
         threads=config["training"]["threads"],
+        backend=KERAS_BACKEND,
         code=code("scripts/gradcam.py"),
         folder=subpath(output.cams, parent=True),
     shell:

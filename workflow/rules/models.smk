@@ -25,6 +25,7 @@ rule weights:
         arguments=lambda wildcards: as_json(weights_network(wildcards)["arguments"]),
         source=config["weights"]["source"],
         seed=config["weights"]["seed"] if config["weights"]["source"] == "none" else 0,
+        backend=KERAS_BACKEND,
         code=code("scripts/weights.py"),
     shell:
         "python scripts/weights.py --backbone {params.backbone:q} --arguments {params.arguments:q} "
@@ -60,6 +61,7 @@ rule features:
         pixels=lambda wildcards: as_json(config["pixels"][wildcards.pixels]),
         batch_size=config["training"]["batch_size"],
         threads=config["training"]["threads"],
+        backend=KERAS_BACKEND,
         code=code("scripts/features.py"),
     shell:
         "python scripts/features.py --network {params.network:q} --weights {input.weights:q} "
@@ -83,7 +85,7 @@ rule train:
         f"results/benchmarks/train/{RUN}/seed-{{seed}}.tsv"
     conda:
         "../../envs/pulmoscan.yaml"
-    threads: config["training"]["threads"]
+    threads: lambda wildcards: training(wildcards.model)["threads"]
     resources:
         gpu=1,
         mem_mb=8000,
@@ -96,6 +98,7 @@ rule train:
         pixels=variant_pixels,
         augment=augmentation,
         training=lambda wildcards: as_json(training(wildcards.model)),
+        backend=KERAS_BACKEND,
         code=code("scripts/train.py"),
         # Not an output: Snakemake removes those of a job that failed.
         checkpoint=f"results/checkpoints/{RUN}/seed-{{seed}}",
