@@ -35,6 +35,7 @@ COLUMNS = [
     "status",
     "note",
 ]
+COUNTS = ("n_train", "n_validation", "n_test", "epochs", "trainable_parameters")
 RUN = "run"
 NOT_RUN = "not run: "
 
@@ -74,6 +75,33 @@ def shortfalls(resampling: pd.DataFrame, variants: dict[str, dict]) -> tuple[dic
     )
 
 
+def with_own_runs(figures: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Return the published figures with a row for every run that stands in a table without one.
+
+    Its published value is empty, and its metric the first of that table. Raises ``ValueError`` for
+    a table that was not published.
+    """
+    named = {name for names in table["tables"] for name in runs.table_names(names)}
+    if strangers := sorted(named - set(figures["table"])):
+        raise ValueError(
+            f"the run table: no published table {strangers[0]!r}; "
+            f"there are {', '.join(figures['table'].unique())}"
+        )
+    known = set(map(tuple, figures[["table", *runs.KEY]].to_numpy()))
+    own = [
+        {
+            "table": name,
+            **{key: run[key] for key in runs.KEY},
+            "metric": figures.loc[figures["table"] == name, "metric"].iloc[0],
+            "note": "not in the study",
+        }
+        for _, run in table.iterrows()
+        for name in runs.table_names(run["tables"])
+        if (name, *run[runs.KEY]) not in known
+    ]
+    return pd.concat([figures, pd.DataFrame(own, columns=figures.columns)]).fillna("")
+
+
 def reason_not_run(run: tuple[str, ...], table: pd.DataFrame, selected: set, empty: str) -> str:
     """Return why a run (model, unfreeze, variant) has no scores."""
     if run not in set(map(tuple, table[runs.KEY].to_numpy())):
@@ -97,7 +125,9 @@ def table_of_runs(
             else:
                 row = dict(zip(runs.KEY, run, strict=True), seed=seed, status=NOT_RUN + missing)
                 rows.append(pd.DataFrame([row]))
-    return pd.concat(rows, ignore_index=True)
+    result = pd.concat(rows, ignore_index=True)
+    # A run without scores must not turn the counts of the others into fractions.
+    return result.astype({column: "Int64" for column in COUNTS if column in result})
 
 
 def compare(
@@ -138,13 +168,7 @@ def main(argv: Sequence[str]) -> None:
     arguments = parser.parse_args(argv)
 
     table = runs.read(arguments.runs)
-    figures = published.read(arguments.published)
-    named = {name for names in table["tables"] for name in names.split(",") if name}
-    if strangers := sorted(named - set(figures["table"])):
-        raise ValueError(
-            f"{arguments.runs}: no published table {strangers[0]!r}; "
-            f"there are {', '.join(figures['table'].unique())}"
-        )
+    figures = with_own_runs(published.read(arguments.published), table)
     selected = runs.select(table, arguments.filter)
     resampling = pd.read_csv(arguments.resampling, sep="\t", dtype=str, keep_default_na=False)
     empty, smaller = shortfalls(resampling, arguments.variants)

@@ -41,6 +41,8 @@ KERNELS = (
 # MobileNet's own spelling of its widths, and the input size, in pixels, of the published weights.
 WIDTHS = {1.0: "1_0", 0.75: "7_5", 0.5: "5_0", 0.25: "2_5"}
 MOBILENET_SIZE = 224
+# Arguments of the constructors that change a network without top.
+ARGUMENTS = {"MobileNet": ("alpha", "depth_multiplier"), "MobileNetV2": ("alpha",)}
 
 
 @dataclass(frozen=True)

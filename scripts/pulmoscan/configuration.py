@@ -11,7 +11,8 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
 from pulmoscan import backbones
-from pulmoscan.database import canonical_image
+from pulmoscan.database import CLASSES, canonical_image
+from pulmoscan.runs import table_names
 
 EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")  # YAML 1.1 reads 1e-3 as text
 
@@ -26,13 +27,13 @@ def check(config: Mapping, schema: str | Path) -> None:
     _raise(list(_schema_problems(config, schema)) or _reference_problems(config))
 
 
-def check_runs(config: Mapping, runs: pd.DataFrame) -> None:
-    """Check rows of the run table against a configuration that is right.
+def check_runs(config: Mapping, runs: pd.DataFrame, tables: Collection[str]) -> None:
+    """Check rows of the run table against a configuration that is right and the published tables.
 
     Raises:
         ValueError: with one line a problem, each naming the run.
     """
-    _raise(_run_problems(config, runs))
+    _raise([*_run_problems(config, runs, tables)] or _weights_problems(config, runs))
 
 
 def _raise(problems: Iterable[str]) -> None:
@@ -62,9 +63,10 @@ def typed(value: Any) -> Any:
 
 def _schema_problems(config: Mapping, schema: str | Path) -> Iterator[str]:
     validator = Draft202012Validator(yaml.safe_load(Path(schema).read_text(encoding="utf-8")))
-    for error in sorted(
-        validator.iter_errors(config), key=lambda error: list(map(str, error.path))
-    ):
+    errors = validator.iter_errors(config)
+    for error in sorted(errors, key=lambda error: list(map(str, error.path))):
+        if error.validator == "oneOf" and not isinstance(error.instance, Mapping):
+            continue  # that it is no mapping is told by its type
         key = ".".join(str(part) for part in error.absolute_path)
         yield f"config: {f'{key}: ' if key else ''}{_wording(error)}"
 
@@ -120,10 +122,16 @@ def _reference_problems(config: Mapping) -> Iterator[str]:
                     f"config: models.{name}.input_size: {model['input_size']} is too small: "
                     f"{model['backbone']} needs {backbone.smallest} pixels"
                 )
+            own = model.get("arguments", {}).keys() - backbones.ARGUMENTS.get(model["backbone"], ())
+            if own:
+                yield f"config: models.{name}.arguments: {model['backbone']} takes no {min(own)!r}"
         elif extra := {"arguments", "head"} & model.keys():
             yield f"config: models.{name}.{extra.pop()}: goes with a backbone, not an architecture"
     for name, sampling in config["samplings"].items():
         classes = sampling.get("classes")
+        labels = sampling.get("labels", {})
+        if len({labels.get(label, label) for label in classes or CLASSES}) < 2:
+            yield f"config: samplings.{name}.labels: all classes have one label, two are needed"
         for part in ("times", "labels"):
             for label in sampling.get(part, {}):
                 if classes is not None and label not in classes:
@@ -143,7 +151,7 @@ def _unknown(key: str, value: str, known: Collection[str]) -> Iterator[str]:
         yield f"config: {key}: no {value!r}: {guess}It is one of {', '.join(known)}"
 
 
-def _run_problems(config: Mapping, runs: pd.DataFrame) -> Iterator[str]:
+def _run_problems(config: Mapping, runs: pd.DataFrame, tables: Collection[str]) -> Iterator[str]:
     for run in runs.itertuples():
         place = f"{config['runs']}: run {run.variant}/{run.model}/unfreeze-{run.unfreeze}"
         for column, known in (("model", config["models"]), ("variant", config["variants"])):
@@ -151,6 +159,9 @@ def _run_problems(config: Mapping, runs: pd.DataFrame) -> Iterator[str]:
                 close = difflib.get_close_matches(value, known, n=1)
                 guess = f"did you mean {close[0]!r}? " if close else ""
                 yield f"{place}: no {column} {value!r}: {guess}The config has {', '.join(known)}"
+        for name in table_names(run.tables):
+            if name not in tables:
+                yield f"{place}: no published table {name!r}: there are {', '.join(tables)}"
         model = config["models"].get(run.model, {})
         if "architecture" in model and run.unfreeze != "all":
             yield f"{place}: {run.model} has no pre-trained part: its unfreeze is all"
@@ -160,3 +171,20 @@ def _run_problems(config: Mapping, runs: pd.DataFrame) -> Iterator[str]:
         pixels = config["pixels"].get(config["variants"].get(run.variant, {}).get("pixels"), {})
         if pixels.get("reduce") and model:
             yield f"{place}: {run.model} takes images, not the histograms of this variant"
+
+
+def _weights_problems(config: Mapping, runs: pd.DataFrame) -> list[str]:
+    """Return a line for each weights file that the runs need and ``weights.folder`` lacks."""
+    if config["weights"]["source"] != "folder":
+        return []
+    problems = {}  # keeps the order, and one line where all fail for the same reason
+    for name in runs["model"].unique():
+        model = config["models"][name]
+        if "backbone" in model:
+            try:
+                backbones.find_file(
+                    config["weights"]["folder"], model["backbone"], model.get("arguments")
+                )
+            except (ValueError, OSError) as error:
+                problems[f"config: {error}"] = None
+    return list(problems)

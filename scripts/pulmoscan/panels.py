@@ -41,10 +41,11 @@ def draw(
     figure = Figure(figsize=SIZE, dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, 4, width_ratios=[1, 1, 1, 1.1])
+    evidence = "Grad-CAM, lungs outlined" if cam.any() else "Grad-CAM: zero everywhere"
     parts = {
         "Radiograph": image,
         "What the network saw": shown,
-        "Grad-CAM, lungs outlined": overlay(image, mask, cam),
+        evidence: overlay(image, mask, cam),
     }
     for axis, (name, picture) in zip(axes, parts.items(), strict=False):
         axis.imshow(picture, cmap="gray", vmin=0, vmax=255)

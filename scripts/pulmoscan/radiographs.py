@@ -121,6 +121,8 @@ def _read_mask(pair: Radiograph, file: bytes, size: int) -> None:
     pair.mask = mask
     if not mask.any():
         pair.defects.append("mask is all black")
+    elif mask.all():
+        pair.defects.append("mask is all white")
 
 
 def _fits(mask: tuple[int, int], image: tuple[int, int]) -> bool:

@@ -24,17 +24,32 @@ def read(path: str | Path) -> pd.DataFrame:
         ValueError: when a column is missing or not known, a cell is empty or holds what it
             cannot, or a run stands twice.
     """
-    runs = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, comment="#")
+    try:
+        runs = pd.read_csv(
+            path,
+            sep="\t",
+            dtype=str,
+            keep_default_na=False,
+            index_col=False,
+            skip_blank_lines=False,
+            on_bad_lines="error",
+        )
+    except OSError as error:
+        raise OSError(f"runs: cannot read the run table {path}: {error.strerror}") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise ValueError(f"runs: {path} is no table of tab-separated text: {error}") from None
     missing = [column for column in COLUMNS if column not in runs.columns]
     unknown = [column for column in runs.columns if column not in COLUMNS]
     if missing or unknown:
         wrong = f"lacks the column {missing[0]!r}" if missing else f"has a column {unknown[0]!r}"
         raise ValueError(f"{path} {wrong}: its columns are {', '.join(COLUMNS)}")
-    runs = runs[COLUMNS].apply(lambda column: column.str.strip())
+    if not len(runs):
+        raise ValueError(f"{path} has no run below its header")
+    runs = runs[COLUMNS].fillna("").apply(lambda column: column.str.strip())
     for column in KEY:
         if (empty := runs[column].eq("")).any():
             raise ValueError(f"{path}, line {empty.idxmax() + 2}: {column} is empty")
-    readable = runs["unfreeze"].str.fullmatch(r"\d+|half|all")
+    readable = runs["unfreeze"].str.fullmatch(r"0|[1-9]\d*|half|all")
     if not readable.all():
         line = readable.idxmin()
         raise ValueError(
@@ -68,6 +83,11 @@ def select(runs: pd.DataFrame, query: str | None) -> pd.DataFrame:
     if not kept.any():
         raise ValueError(f"run_filter {query!r} leaves none of the {len(runs)} runs: {hint}")
     return runs[kept]
+
+
+def table_names(cell: str) -> list[str]:
+    """Return the names in a cell of the column ``tables``."""
+    return [name.strip() for name in cell.split(",") if name.strip()]
 
 
 def with_quotes(query: str | None) -> str | None:

@@ -171,6 +171,20 @@ def test_unknown_published_table_is_named_before_anything_is_written(tmp_path, r
     assert not (tmp_path / "tables").exists()
 
 
+def test_a_run_of_ones_own_stands_in_the_table_it_names(tmp_path, repository):
+    train(tmp_path, 70, model="of-mine")
+    own = RUNS.splitlines()[0] + "\nof-mine\t0\tlungs\tregion, synthesis\n"
+    run_compare(tmp_path, repository, table=own)
+    for name in ("region", "synthesis"):
+        rows = pd.read_csv(tmp_path / "tables" / f"{name}.tsv", sep="\t")
+        row = rows.iloc[-1]
+        assert (row["model"], row["variant"], row["status"]) == ("of-mine", "lungs", "run")
+        assert (row["metric"], row["reproduced"]) == ("val_accuracy", 0.7)
+        assert np.isnan(row["published"])
+        assert np.isnan(row["difference"])
+        assert row["note"] == "not in the study"
+
+
 def test_filter_that_leaves_nothing_is_an_error(tmp_path, repository):
     with pytest.raises(ValueError, match="leaves none of the 4 runs"):
         run_compare(tmp_path, repository, query="model == 'mobilnet'")

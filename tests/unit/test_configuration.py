@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 import yaml
 from pulmoscan import configuration
+from pulmoscan.database import CLASSES
 
 RUNS = pd.DataFrame(
     [("mobilenet", "0", "lungs", ""), ("lenet5", "all", "lungs-1000", "")],
     columns=["model", "unfreeze", "variant", "tables"],
 )
+TABLES = ["synthesis", "region"]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,7 @@ def changed(config: dict, key: str, value: object) -> dict:
 
 def check_all(config: dict, schema: Path) -> None:
     configuration.check(config, schema)
-    configuration.check_runs(config, RUNS)
+    configuration.check_runs(config, RUNS, TABLES)
 
 
 def test_the_full_study_is_right(config, schema):
@@ -127,6 +129,19 @@ def test_the_full_study_is_right(config, schema):
         ("explain/images", ["Foo-1"], "explain.images: no class 'Foo': the classes are COVID"),
         ("samplings/balanced", KeyError, "samplings: the key 'balanced' is missing"),
         ("run_filter", KeyError, "the key 'run_filter' is missing"),
+        ("models/mobilenet/arguments", {"alhpa": 0.25}, "'alhpa' is not a known key"),
+        (
+            "models/mobilenet/arguments",
+            {"alpha": -1},
+            "alpha: -1 is less than or equal",
+        ),
+        (
+            "models/vgg16/arguments",
+            {"alpha": 0.5},
+            "VGG16 takes no 'alpha'",
+        ),
+        ("samplings/binary/labels", dict.fromkeys(CLASSES, "x"), "all classes have one label"),
+        ("models/lenet5", None, "models.lenet5: None is not of type object"),
         ("seeds", [], "seeds: [] should be non-empty"),
         ("seeds", [-1], "seeds.0: -1 is less than the minimum of 0"),
         ("head/dropout", 1, "head.dropout: 1 is greater than or equal to the maximum of 1"),
@@ -144,7 +159,7 @@ def test_every_problem_has_its_line(config, schema):
     config = changed(changed(config, "image_size", 1), "seeds", [0, 0])
     with pytest.raises(ValueError, match="config: image_size") as error:
         configuration.check(config, schema)
-    configuration.check_runs(config, RUNS)
+    configuration.check_runs(config, RUNS, TABLES)
     assert [line.split(":")[1] for line in str(error.value).splitlines()] == [
         " image_size",
         " seeds",
@@ -153,15 +168,15 @@ def test_every_problem_has_its_line(config, schema):
 
 def test_more_layers_than_the_network_has(config):
     runs = RUNS.assign(unfreeze=["86", "all"])
-    configuration.check_runs(config, runs)
+    configuration.check_runs(config, runs, TABLES)
     with pytest.raises(ValueError, match="unfreeze-87: MobileNet has 86 layers"):
-        configuration.check_runs(config, RUNS.assign(unfreeze=["87", "all"]))
+        configuration.check_runs(config, RUNS.assign(unfreeze=["87", "all"]), TABLES)
 
 
 def test_a_network_without_pretrained_part_trains_whole(config):
     runs = RUNS.assign(unfreeze="0")
     with pytest.raises(ValueError, match="lenet5 has no pre-trained part: its unfreeze is all"):
-        configuration.check_runs(config, runs)
+        configuration.check_runs(config, runs, TABLES)
 
 
 def test_numbers_given_on_the_command_line_are_numbers():
@@ -180,3 +195,23 @@ def test_numbers_given_on_the_command_line_are_numbers():
     assert configuration.typed("model == 'mobilenet'") == "model == 'mobilenet'"
     assert configuration.typed("{broken") == "{broken"
     assert configuration.typed("off") is False
+
+
+def test_a_table_that_was_not_published(config):
+    runs = RUNS.assign(tables=["synthesis, sintesis", ""])
+    with pytest.raises(ValueError, match="no published table 'sintesis': there are synthesis, reg"):
+        configuration.check_runs(config, runs, TABLES)
+
+
+def test_every_missing_weights_file_has_its_line(config, tmp_path):
+    config["weights"] |= {"source": "folder", "folder": str(tmp_path)}
+    models = ["vgg16", "lenet5", "mobilenet"]
+    runs = pd.DataFrame(
+        {"model": models, "unfreeze": ["0", "all", "0"], "variant": "lungs", "tables": ""}
+    )
+    with pytest.raises(ValueError, match=r"no vgg16\.weights\.h5") as error:
+        configuration.check_runs(config, runs, TABLES)
+    assert len(str(error.value).splitlines()) == 2
+    (tmp_path / "vgg16.weights.h5").touch()
+    (tmp_path / "mobilenet.weights.h5").touch()
+    configuration.check_runs(config, runs, TABLES)

@@ -1,5 +1,7 @@
 """The run table: what is read, what a filter keeps, and what the user is told."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from pulmoscan import runs
@@ -115,3 +117,24 @@ def test_a_query_that_lost_its_outer_quotes_gets_them_back(query: str) -> None:
 def test_a_query_that_is_none_stays_as_it_is() -> None:
     assert runs.with_quotes("model = = x") == "model = = x"
     assert runs.with_quotes(None) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (HEADER, "has no run below its header"),
+        ("", "no table of tab-separated text"),
+        (HEADER + "m\t007\tlungs\t\n", "line 2: unfreeze is '007'"),
+        (HEADER + "\nm\t0\tlungs\t\n", "line 2: model is empty"),
+    ],
+)
+def test_tables_that_cannot_be_a_run_table(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "runs.tsv"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=message):
+        runs.read(path)
+
+
+def test_a_run_table_that_is_not_there_names_the_key(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"runs: cannot read the run table .*none\.tsv: No such file"):
+        runs.read(tmp_path / "none.tsv")

@@ -16,7 +16,7 @@ import pytest
         ),
         ({"run_filter": "model == 'resnet'"}, "leaves none of the 5 runs"),
         ({"run_filter": "modle == 'lenet5'"}, "run_filter \"modle == 'lenet5'\" cannot be read"),
-        ({"runs": "runs.tsv"}, "No such file or directory: 'runs.tsv'"),
+        ({"runs": "runs.tsv"}, "runs: cannot read the run table runs.tsv: No such file"),
         (
             {"dataset": {"source": "local", "path": "/no/such"}},
             "dataset.path: there is no /no/such",

@@ -36,12 +36,14 @@ os.environ.update(
 # Snakemake leaves numbers inside a list or mapping of --config as text.
 update_config(config, configuration.typed(workflow.config_settings.config))
 
+PUBLISHED_TABLES = list(pd.read_csv(ROOT / "workflow/published.tsv", sep="\t")["table"].unique())
+
 try:
     configuration.check(config, ROOT / "workflow/schemas/config.schema.yaml")
     RUNS = run_table.select(
         run_table.read(config["runs"]), run_table.with_quotes(config["run_filter"])
     )
-    configuration.check_runs(config, RUNS)
+    configuration.check_runs(config, RUNS, PUBLISHED_TABLES)
 except (ValueError, OSError) as error:
     raise WorkflowError(str(error)) from None
 
@@ -57,7 +59,6 @@ if workflow.is_main_process and "gpu" not in workflow.global_resources:
     if workflow.resource_settings.nodes is None:
         workflow.register_resource("gpu", 1)
 
-PUBLISHED_TABLES = list(pd.read_csv(ROOT / "workflow/published.tsv", sep="\t")["table"].unique())
 # Numbers differ between backends: a parameter of what computes with Keras.
 KERAS_BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 RUN = "{variant}/{model}/unfreeze-{unfreeze}"
