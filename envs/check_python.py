@@ -5,7 +5,8 @@ import sys
 if not (3, 11) <= sys.version_info[:2] <= (3, 13):
     sys.exit(
         "The locked packages have wheels for Python 3.11, 3.12 and 3.13; %s is Python %d.%d. "
-        "Choose another with: make env PYTHON=python3.11" % ((sys.executable,) + sys.version_info[:2])
+        "Choose another with: make env PYTHON=python3.11"
+        % ((sys.executable,) + sys.version_info[:2])
     )
 try:
     import ensurepip

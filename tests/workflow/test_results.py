@@ -23,7 +23,7 @@ def test_the_first_line_of_the_report_says_what_the_images_are(finished):
 
 def test_the_metrics_of_a_run_are_those_of_its_predictions(finished):
     runs = table(finished, "runs")
-    assert len(runs) == 4
+    assert len(runs) == 5
     for run in runs.itertuples():
         folder = f"results/runs/{run.variant}/{run.model}/unfreeze-{run.unfreeze}/seed-{run.seed}"
         predictions = pd.read_parquet(finished.folder / folder / "predictions.parquet")
