@@ -26,7 +26,7 @@ def pins(lock: str) -> dict[str, str]:
 
 
 def direct(requirements: str) -> list[str]:
-    """Return the names of the packages that a .in file's text asks for, those for Linux only."""
+    """Return the names of the packages that a .in file's text asks for on Linux."""
     names = []
     for line in requirements.splitlines():
         requirement = line.partition("#")[0].strip()
@@ -38,7 +38,7 @@ def direct(requirements: str) -> list[str]:
 
 
 def conda_environment(requirements: str, lock: str, gpu: bool) -> str:
-    """Return the text of a conda environment: Python from conda-forge, the locked pins from PyPI."""
+    """Return the text of a conda environment: Python from conda-forge, the rest by pip, pinned."""
     versions = pins(lock)
     lines = [
         "# Written by envs/lock.py from the locked requirements; used with --sdm conda.",
