@@ -64,7 +64,7 @@ rule compare:
         mem_mb=1000,
         runtime=10,
     params:
-        run_filter=run_table.with_quotes(config["run_filter"]) or "",
+        run_filter=RUN_FILTER or "",
         seeds=config["seeds"],
         variants=as_json(config["variants"]),
         code=code("scripts/compare.py"),

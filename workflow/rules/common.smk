@@ -40,9 +40,8 @@ PUBLISHED_TABLES = list(pd.read_csv(ROOT / "workflow/published.tsv", sep="\t")["
 
 try:
     configuration.check(config, ROOT / "workflow/schemas/config.schema.yaml")
-    RUNS = run_table.select(
-        run_table.read(config["runs"]), run_table.with_quotes(config["run_filter"])
-    )
+    RUN_FILTER = run_table.with_quotes(config["run_filter"])
+    RUNS = run_table.select(run_table.read(config["runs"]), RUN_FILTER)
     configuration.check_runs(config, RUNS, PUBLISHED_TABLES)
 except (ValueError, OSError) as error:
     raise WorkflowError(str(error)) from None
@@ -63,7 +62,6 @@ if workflow.is_main_process and "gpu" not in workflow.global_resources:
 KERAS_BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 RUN = "{variant}/{model}/unfreeze-{unfreeze}"
 SPLIT = config["split"]
-SHARES = {key: config["splits"][SPLIT][key] for key in ("test", "validation")}
 
 
 wildcard_constraints:

@@ -50,7 +50,9 @@ rule report:
         tables=rules.compare.output,
         histories=run_files(rules.train.output.history),
         confusions=run_files(rules.evaluate.output.confusion),
+        per_class=run_files(rules.evaluate.output.per_class),
         panels=run_files(rules.gradcam.output.panels),
+        scores=run_files(rules.gradcam.output.scores),
     output:
         notebook="results/report/report.ipynb",
         html=report(
