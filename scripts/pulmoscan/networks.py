@@ -1,4 +1,4 @@
-"""The networks that are trained: a backbone and a head, or LeNet-5, each one flat Keras model.
+"""The networks that are trained: a backbone and a head, or layers of our own, each one flat model.
 
 Also which layers a run trains, and where its network is cut into a part that never changes and a
 part that is trained.
@@ -9,21 +9,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pulmoscan import backbones
+from pulmoscan import backbones, layers
+from pulmoscan.pixels import GREY_LEVELS
 
 if TYPE_CHECKING:
     import keras
 
-ARCHITECTURES = ("lenet5",)
 PREPARATION = ("grey_to_rgb", "preprocessing")  # layers between the input and the backbone
+INPUTS = ("grey", "histogram")
 
 
 @dataclass(frozen=True)
 class Network:
-    """A whole network: input (s, s, 1) float32 grey in 0..255, output probabilities of classes.
+    """A whole network: input grey pixels or histograms, output probabilities of classes.
 
-    ``base`` are the layers of the backbone as Keras counts them, the input layer first; it is
-    empty for a network that has no pre-trained part. ``head`` are the layers after them.
+    Pixels are (s, s, 1) float32 in 0..255, histograms (256, 1) float32 in 0..1. ``base`` are the
+    layers of the backbone as Keras counts them, the input layer first; it is empty for a network
+    that has no pre-trained part. ``head`` are the layers after them, or all layers of such a
+    network, without the input, its preparation and global average pooling.
     """
 
     model: "keras.Model"
@@ -34,31 +37,42 @@ class Network:
 def build(network: Mapping, classes: int, weights: Path | None = None) -> Network:
     """Return a network of the configuration's ``models:``.
 
-    ``network`` has either ``architecture`` or ``backbone`` with ``arguments`` and ``head``, and
-    ``input_size``. ``weights`` is a file that `save_weights` of the same backbone wrote (see
-    ``weights.py``); without it the backbone keeps its random weights. The last layers are
-    ``logits`` and ``probabilities``, in float32 whatever the precision. Raises ``ValueError`` for
-    an unknown architecture or backbone and for a file of another network.
+    ``network`` has ``input_size`` and either ``architecture``, a list of layers, or ``backbone``
+    with ``arguments`` and ``head``, a list too (see `layers`). With a one-dimensional convolution
+    an architecture takes histograms, else images. ``weights`` is a file that `save_weights` of the
+    same backbone wrote (see ``weights.py``); without it the backbone keeps its random weights. The
+    last layers are ``logits`` and ``probabilities``, in float32 whatever the precision. Raises
+    ``ValueError`` for layers that cannot be (see `layers.problems`) or have a ``$name`` in them, an
+    unknown backbone, and a file of another network.
     """
     import keras
 
+    key = "architecture" if "architecture" in network else "head"
+    if problems := layers.problems(network[key], head=key == "head"):
+        raise ValueError("; ".join(f"{key}: {problem}" for problem in problems))
     keras.backend.clear_session()  # names of layers do not depend on what was built before
-    size = network["input_size"]
-    grey = keras.Input((size, size, 1), name="grey")
-    if "architecture" in network:
-        base, x = [], _lenet5(grey, network["architecture"])
-    else:
-        backbone, x = backbones.pooled(grey, network, weights)
+    shape = (network["input_size"], network["input_size"], 1)
+    if key == "head":
+        start = keras.Input(shape, name="grey")
+        backbone = _backbone(start, network, weights)
         base = [layer for layer in backbone.layers if layer.name not in PREPARATION]
-        x = _head(x, network["head"])
+        x = backbone.output
+    elif layers.takes_histograms(network[key]):
+        start = x = keras.Input((GREY_LEVELS, 1), name="histogram")
+        base = []
+    else:
+        start = keras.Input(shape, name="grey")
+        x = keras.layers.Rescaling(1 / 255, name="preprocessing", dtype="float32")(start)
+        base = []
+    x = layers.apply(x, network[key])
     logits = keras.layers.Dense(classes, name="logits", dtype="float32")(x)
     output = keras.layers.Activation("softmax", name="probabilities", dtype="float32")(logits)
-    model = keras.Model(grey, output, name="pulmoscan")
+    model = keras.Model(start, output, name="pulmoscan")
     before = {id(layer) for layer in base}
     head = [
         layer
         for layer in model.layers
-        if id(layer) not in before and layer.name not in (*PREPARATION, "grey", "pooled")
+        if id(layer) not in before and layer.name not in (*PREPARATION, *INPUTS, layers.POOLED)
     ]
     return Network(model, base, head)
 
@@ -83,9 +97,12 @@ def trainable_layers(network: Network, unfreeze: str) -> list:
         raise ValueError(
             f"unfreeze is {unfreeze!r}: expected 0 to {count} layers of the backbone, half or all"
         )
-    number = named.get(unfreeze) if unfreeze in named else int(unfreeze)
+    number = named[unfreeze] if unfreeze in named else int(unfreeze)
     if number > count:
-        raise ValueError(f"unfreeze is {number}: the backbone has {count} layers")
+        raise ValueError(
+            f"unfreeze is {number}: the backbone has {count} layers, so it is 0 to {count}, "
+            "half or all"
+        )
     return network.base[count - number :] + network.head
 
 
@@ -97,6 +114,16 @@ def freeze(network: Network, unfreeze: str) -> None:
     trained = {id(layer) for layer in trainable_layers(network, unfreeze)}
     for layer in network.model.layers:
         layer.trainable = id(layer) in trained
+
+
+def trained_layers(network: Network) -> list[str]:
+    """Return the names of the layers that have weights to train after `freeze`, in Keras order."""
+    return [layer.name for layer in network.model.layers if layer.trainable_weights]
+
+
+def first_trained(network: Network) -> str:
+    """Return the name of the first layer that has weights to train after `freeze`."""
+    return trained_layers(network)[0]
 
 
 def split(network: Network) -> tuple["keras.Model | None", "keras.Model"]:
@@ -146,29 +173,11 @@ def joined(network: Network, frozen: "keras.Model | None", trained: "keras.Model
     return keras.Model(network.model.input, trained(frozen(network.model.input, training=False)))
 
 
-def _head(x: "keras.KerasTensor", settings: Mapping) -> "keras.KerasTensor":
-    """Return dense layers with ReLU of the given widths, then dropout where it is not 0."""
-    import keras
-
-    for index, units in enumerate(settings["dense"], start=1):
-        x = keras.layers.Dense(units, activation="relu", name=f"dense_{index}")(x)
-    if settings.get("dropout"):
-        x = keras.layers.Dropout(settings["dropout"], name="dropout")(x)
-    return x
-
-
-def _lenet5(grey: "keras.KerasTensor", architecture: str) -> "keras.KerasTensor":
-    """Return the layers of the study's LeNet-5 before its classes."""
-    import keras
-
-    if architecture not in ARCHITECTURES:
-        raise ValueError(f"no architecture {architecture!r}: there is {', '.join(ARCHITECTURES)}")
-    x = keras.layers.Rescaling(1 / 255, name="preprocessing", dtype="float32")(grey)
-    for index, filters in enumerate((16, 32, 64), start=1):
-        x = keras.layers.Conv2D(
-            filters, 3, padding="same", activation="relu", name=f"conv_{index}"
-        )(x)
-        x = keras.layers.MaxPooling2D(name=f"pool_{index}")(x)
-    x = keras.layers.Dropout(0.3, name="dropout")(x)
-    x = keras.layers.Flatten(name="flatten")(x)
-    return keras.layers.Dense(128, activation="relu", name="dense_1")(x)
+def _backbone(grey: "keras.KerasTensor", network: Mapping, weights: Path | None) -> "keras.Model":
+    """Return a backbone behind a grey input, with the weights of a file where there is one."""
+    name, arguments = network["backbone"], network.get("arguments")
+    start = backbones.prepare(grey, name)
+    backbone = backbones.build(name, arguments, network["input_size"], start)
+    if weights is not None:
+        backbones.copy_weights(backbones.load(name, arguments, weights), backbone)
+    return backbone

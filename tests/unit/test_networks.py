@@ -11,7 +11,11 @@ backend.configure(threads=2)
 import keras  # noqa: E402
 from pulmoscan import networks, training  # noqa: E402
 
-HEAD = {"dense": [12, 6], "dropout": 0.2}
+HEAD = ["average_pooling", {"dense": 12}, {"dense": 6}, {"dropout": 0.2}]
+LENET = [
+    *({"conv2d": 16}, "max_pooling", {"conv2d": 32}, "max_pooling", {"conv2d": 64}, "max_pooling"),
+    *({"dropout": 0.3}, "flatten", {"dense": 128}),
+]
 SMALL = {"backbone": "MobileNet", "arguments": {"alpha": 0.25}, "input_size": 64, "head": HEAD}
 GREY = np.random.default_rng(0).uniform(0, 255, (6, 64, 64, 1)).astype("float32")
 
@@ -22,7 +26,7 @@ def numbers(model: keras.Model, x: np.ndarray) -> np.ndarray:
 
 
 def test_lenet_is_the_studys() -> None:
-    model = networks.build({"architecture": "lenet5", "input_size": 256}, 4).model
+    model = networks.build({"architecture": LENET, "input_size": 256}, 4).model
     # Conv 16, 32, 64 with 3x3, three poolings, Dense 128 and 4: the count by hand.
     convolutions = 16 * (9 + 1) + 32 * (9 * 16 + 1) + 64 * (9 * 32 + 1)
     assert model.count_params() == convolutions + 128 * (32 * 32 * 64 + 1) + 4 * 129
@@ -81,7 +85,7 @@ def test_what_cannot_be_unfrozen() -> None:
 
 
 def test_lenet_has_nothing_to_freeze() -> None:
-    network = networks.build({"architecture": "lenet5", "input_size": 32}, 2)
+    network = networks.build({"architecture": LENET, "input_size": 32}, 2)
     networks.freeze(network, "all")
     assert networks.split(network)[0] is None
     with pytest.raises(ValueError, match="no pre-trained part, so it is 'all'"):
@@ -158,7 +162,7 @@ def test_frozen_batch_normalisation_keeps_its_statistics() -> None:
 
 
 def test_head_without_dense_layers_still_drops_out() -> None:
-    settings = SMALL | {"head": {"dense": [], "dropout": 0.5}}
+    settings = SMALL | {"head": ["average_pooling", {"dropout": 0.5}]}
     network = networks.build(settings, 3)
     networks.freeze(network, "0")
     frozen, part = networks.split(network)
@@ -177,6 +181,9 @@ def test_weights_of_another_network_and_damaged_files(tmp_path: Path) -> None:
         backbones.load("MobileNet", {"alpha": 0.5}, path)
 
 
-def test_unknown_architecture() -> None:
-    with pytest.raises(ValueError, match="no architecture 'lenet9': there is lenet5"):
-        networks.build({"architecture": "lenet9", "input_size": 32}, 2)
+def test_layers_that_cannot_be() -> None:
+    with pytest.raises(ValueError, match="architecture: layer 1: no layer 'conv3d'") as error:
+        networks.build({"architecture": [{"conv3d": 9}, "flatten"], "input_size": 32}, 2)
+    assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match="head: a head begins with average_pooling or flatten"):
+        networks.build(SMALL | {"head": [{"dense": 3}]}, 2)
