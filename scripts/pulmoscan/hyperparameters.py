@@ -17,6 +17,7 @@ TUNE_KEYS = ("variant", "max_epochs", "factor", "iterations", "seed", "space")
 SMALLEST = {"max_epochs": 1, "factor": 2, "iterations": 1, "seed": 0}
 RANGE_KEYS = ("min", "max", "step")
 LEARNING_RATE = "learning_rate"
+MOST = 10_000  # values of one hyperparameter; more are a mistake in its step
 DIGITS = 12  # decimals to which a step's multiples are rounded: 3 * 0.1 is 0.3
 
 
@@ -140,7 +141,11 @@ def _unreadable(entry: Any) -> str:
             return f"{key} is {entry[key]!r}, not a number"
     if entry["min"] > entry["max"]:
         return f"min {entry['min']} is larger than max {entry['max']}"
-    return "" if entry["step"] > 0 else f"step is {entry['step']}: expected more than 0"
+    if entry["step"] <= 0:
+        return f"step is {entry['step']}: expected more than 0"
+    if entry["max"] - entry["min"] > MOST * entry["step"]:
+        return f"step {entry['step']} is too small: it gives more than {MOST} values"
+    return ""
 
 
 def _extremes(entry: Mapping[str, Any]) -> list:
@@ -149,7 +154,7 @@ def _extremes(entry: Mapping[str, Any]) -> list:
     What a layer takes of numbers is an interval (see `layers.problems`).
     """
     if "values" in entry:
-        return list(entry["values"])
+        return choices(entry)
     return sorted({_nth(entry, 0), _nth(entry, _length(entry) - 1)})
 
 

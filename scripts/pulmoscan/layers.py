@@ -106,7 +106,7 @@ def _entry_problems(entry: Any) -> Iterator[str]:
         elif entry in DEFAULTS:
             yield f"{entry} needs a value, as in {{{entry}: 32}}"
         elif entry not in WORDS:
-            yield f"no layer {entry!r}{_hint(entry, (*WORDS, *DEFAULTS))}"
+            yield f"no layer {entry!r}: {_hint(entry, (*WORDS, *DEFAULTS))}"
         return
     if not isinstance(entry, Mapping):
         yield f"{entry!r} is neither a word nor a mapping"
@@ -120,7 +120,7 @@ def _entry_problems(entry: Any) -> Iterator[str]:
         if words:
             yield f"{words[0]} is a word without a value or options"
         elif names:
-            yield f"no layer {names[0]!r}{_hint(names[0], (*DEFAULTS, *WORDS))}"
+            yield f"no layer {names[0]!r}: {_hint(names[0], (*DEFAULTS, *WORDS))}"
         else:
             yield f"an empty mapping; the layers are {', '.join((*DEFAULTS, *WORDS))}"
     else:
@@ -132,7 +132,7 @@ def _option_problems(kind: str, entry: Mapping) -> Iterator[str]:
     for key, value in entry.items():
         if key != kind and key not in DEFAULTS[kind]:
             known = DEFAULTS[kind]
-            yield f"{kind} takes no {key!r}" + (_hint(str(key), known) if known else "")
+            yield f"{kind} takes no {key!r}" + (f": {_hint(str(key), known)}" if known else "")
         elif placeholder(value) is None and (expected := _expected(key, value)):
             yield f"{key} is {value!r}: expected {expected}"
 
@@ -162,7 +162,7 @@ def _order_problems(kinds: Sequence[str], head: bool) -> Iterator[str]:
         yield f"a head begins with {either}"
         return
     if not joints:
-        yield f"neither {either}: one of them goes between the maps and the classes"
+        yield f"no {either}: one of them goes between the maps and the classes"
         return
     if set(CONVOLUTIONS) <= set(kinds):
         yield "conv1d and conv2d in one network: it takes either histograms or images"
@@ -178,8 +178,8 @@ def _order_problems(kinds: Sequence[str], head: bool) -> Iterator[str]:
 
 def _hint(name: str, known: Collection[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
-    guess = f": did you mean {close[0]!r}?" if close else ";"
-    return f"{guess} There are {', '.join(known)}" if close else f"; there are {', '.join(known)}"
+    guess = f"did you mean {close[0]!r}? " if close else ""
+    return f"{guess}There are {', '.join(known)}"
 
 
 def _left_out(entry: Any) -> bool:
@@ -212,7 +212,7 @@ def _layer(entry: Any, name: str, series: bool) -> "keras.layers.Layer":
     options = {**DEFAULTS.get(kind, {}), **(entry if isinstance(entry, Mapping) else {})}
     for key, value in options.items():
         if placeholder(value) is not None:
-            raise ValueError(f"the layer {name}: {key} is {value}, a value not chosen yet")
+            raise ValueError(f"the layer {name}: {key} is {value}, which tuning has not chosen yet")
     if kind in CONVOLUTIONS:
         make = keras.layers.Conv1D if kind == "conv1d" else keras.layers.Conv2D
         return make(

@@ -51,19 +51,10 @@ def build(network: Mapping, classes: int, weights: Path | None = None) -> Networ
     if problems := layers.problems(network[key], head=key == "head"):
         raise ValueError("; ".join(f"{key}: {problem}" for problem in problems))
     keras.backend.clear_session()  # names of layers do not depend on what was built before
-    shape = (network["input_size"], network["input_size"], 1)
     if key == "head":
-        start = keras.Input(shape, name="grey")
-        backbone = _backbone(start, network, weights)
-        base = [layer for layer in backbone.layers if layer.name not in PREPARATION]
-        x = backbone.output
-    elif layers.takes_histograms(network[key]):
-        start = x = keras.Input((GREY_LEVELS, 1), name="histogram")
-        base = []
+        start, base, x = _backbone(network, weights)
     else:
-        start = keras.Input(shape, name="grey")
-        x = keras.layers.Rescaling(1 / 255, name="preprocessing", dtype="float32")(start)
-        base = []
+        base, (start, x) = [], _input(network)
     x = layers.apply(x, network[key])
     logits = keras.layers.Dense(classes, name="logits", dtype="float32")(x)
     output = keras.layers.Activation("softmax", name="probabilities", dtype="float32")(logits)
@@ -173,11 +164,27 @@ def joined(network: Network, frozen: "keras.Model | None", trained: "keras.Model
     return keras.Model(network.model.input, trained(frozen(network.model.input, training=False)))
 
 
-def _backbone(grey: "keras.KerasTensor", network: Mapping, weights: Path | None) -> "keras.Model":
-    """Return a backbone behind a grey input, with the weights of a file where there is one."""
-    name, arguments = network["backbone"], network.get("arguments")
-    start = backbones.prepare(grey, name)
-    backbone = backbones.build(name, arguments, network["input_size"], start)
+def _input(network: Mapping) -> tuple["keras.KerasTensor", "keras.KerasTensor"]:
+    """Return the input of an architecture, and what its first layer takes."""
+    import keras
+
+    if layers.takes_histograms(network["architecture"]):
+        histogram = keras.Input((GREY_LEVELS, 1), name="histogram")
+        return histogram, histogram
+    grey = keras.Input((network["input_size"], network["input_size"], 1), name="grey")
+    return grey, keras.layers.Rescaling(1 / 255, name="preprocessing", dtype="float32")(grey)
+
+
+def _backbone(
+    network: Mapping, weights: Path | None
+) -> tuple["keras.KerasTensor", list, "keras.KerasTensor"]:
+    """Return a grey input, the layers of a backbone behind it, and the backbone's output."""
+    import keras
+
+    name, arguments, size = network["backbone"], network.get("arguments"), network["input_size"]
+    grey = keras.Input((size, size, 1), name="grey")
+    backbone = backbones.build(name, arguments, size, backbones.prepare(grey, name))
     if weights is not None:
         backbones.copy_weights(backbones.load(name, arguments, weights), backbone)
-    return backbone
+    base = [layer for layer in backbone.layers if layer.name not in PREPARATION]
+    return grey, base, backbone.output
