@@ -1,0 +1,109 @@
+"""The scikit-learn classifiers of grey-level histograms: their names, and how they are built.
+
+Read while the Snakefile is parsed, so scikit-learn is imported inside the functions that need it.
+"""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+# The arguments that a configuration may give. Those that would change what the workflow promises
+# are left out: the seed is the run's, and probabilities are made in one way for all.
+ARGUMENTS = {
+    "KNeighborsClassifier": (
+        "n_neighbors",
+        "weights",
+        "algorithm",
+        "leaf_size",
+        "p",
+        "metric",
+        "metric_params",
+    ),
+    "SVC": (
+        "C",
+        "kernel",
+        "degree",
+        "gamma",
+        "coef0",
+        "shrinking",
+        "tol",
+        "class_weight",
+        "max_iter",
+    ),
+    "RandomForestClassifier": (
+        "n_estimators",
+        "criterion",
+        "max_depth",
+        "min_samples_split",
+        "min_samples_leaf",
+        "min_weight_fraction_leaf",
+        "max_features",
+        "max_leaf_nodes",
+        "min_impurity_decrease",
+        "bootstrap",
+        "max_samples",
+        "class_weight",
+        "ccp_alpha",
+    ),
+}
+FOLDS = 5  # of the cross-validation that turns the distances of an SVC into probabilities
+
+
+def problems(model: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with a model's ``classifier`` and its ``arguments``, a line each.
+
+    Only names are checked; scikit-learn itself checks the values when it trains.
+    """
+    name, arguments = model.get("classifier"), model.get("arguments", {})
+    if not isinstance(name, str) or name not in ARGUMENTS:
+        hint = _hint(str(name), list(ARGUMENTS))
+        return [f"no classifier {name!r}: {hint}it is one of {', '.join(ARGUMENTS)}"]
+    if not isinstance(arguments, Mapping):
+        return [f"the arguments of {name} are {arguments!r}, not a mapping of names to values"]
+    return [
+        f"{name} takes no argument {key!r}: {_hint(str(key), ARGUMENTS[name])}"
+        f"it takes {', '.join(ARGUMENTS[name])}"
+        for key in arguments
+        if key not in ARGUMENTS[name]
+    ]
+
+
+def build(model: Mapping[str, Any], seed: int) -> "Pipeline":
+    """Return an untrained pipeline whose prediction is the class of its highest probability.
+
+    Distances between histograms would be those of the few grey levels that vary most, so the two
+    classifiers that measure distances have every level scaled to mean 0 and deviation 1. A forest
+    compares one level at a time and needs no scale.
+
+    Args:
+        model: ``classifier`` and optionally ``arguments``, without `problems`.
+        seed: decides the forest's draws and the folds that calibrate an SVC.
+    """
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.model_selection import StratifiedKFold
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC
+
+    arguments = dict(model.get("arguments", {}))
+    match model["classifier"]:
+        case "KNeighborsClassifier":
+            return make_pipeline(StandardScaler(), KNeighborsClassifier(**arguments))
+        case "RandomForestClassifier":
+            return make_pipeline(RandomForestClassifier(random_state=seed, **arguments))
+        case "SVC":
+            # Platt's sigmoid, fitted on distances of images that their machine was not trained on.
+            folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+            calibrated = CalibratedClassifierCV(SVC(**arguments), cv=folds, ensemble=False)
+            return make_pipeline(StandardScaler(), calibrated)
+    raise ValueError("; ".join(problems(model)))
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]!r}? " if close else ""
