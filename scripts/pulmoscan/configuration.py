@@ -10,8 +10,8 @@ import pandas as pd
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
-from pulmoscan import backbones
-from pulmoscan.database import CLASSES, canonical_image
+from pulmoscan import backbones, models
+from pulmoscan.database import CLASSES, POSITIVE, canonical_image
 from pulmoscan.runs import table_names
 
 EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")  # YAML 1.1 reads 1e-3 as text
@@ -113,20 +113,7 @@ def _reference_problems(config: Mapping) -> Iterator[str]:
     for name, variant in config["variants"].items():
         for part, known in (("sampling", config["samplings"]), ("pixels", config["pixels"])):
             yield from _unknown(f"variants.{name}.{part}", variant[part], known)
-    for name, model in config["models"].items():
-        if "backbone" in model:
-            yield from _unknown(f"models.{name}.backbone", model["backbone"], backbones.BACKBONES)
-            backbone = backbones.BACKBONES.get(model["backbone"])
-            if backbone and model["input_size"] < backbone.smallest:
-                yield (
-                    f"config: models.{name}.input_size: {model['input_size']} is too small: "
-                    f"{model['backbone']} needs {backbone.smallest} pixels"
-                )
-            own = model.get("arguments", {}).keys() - backbones.ARGUMENTS.get(model["backbone"], ())
-            if own:
-                yield f"config: models.{name}.arguments: {model['backbone']} takes no {min(own)!r}"
-        elif extra := {"arguments", "head"} & model.keys():
-            yield f"config: models.{name}.{extra.pop()}: goes with a backbone, not an architecture"
+    yield from (f"config: {problem}" for problem in models.problems(config))
     for name, sampling in config["samplings"].items():
         classes = sampling.get("classes")
         labels = sampling.get("labels", {})
@@ -152,25 +139,54 @@ def _unknown(key: str, value: str, known: Collection[str]) -> Iterator[str]:
 
 
 def _run_problems(config: Mapping, runs: pd.DataFrame, tables: Collection[str]) -> Iterator[str]:
+    known = models.resolve(config)
     for run in runs.itertuples():
         place = f"{config['runs']}: run {run.variant}/{run.model}/unfreeze-{run.unfreeze}"
-        for column, known in (("model", config["models"]), ("variant", config["variants"])):
-            if (value := getattr(run, column)) not in known:
-                close = difflib.get_close_matches(value, known, n=1)
+        missing = False
+        for column, names in (("model", config["models"]), ("variant", config["variants"])):
+            if (value := getattr(run, column)) not in names:
+                missing = True
+                close = difflib.get_close_matches(value, names, n=1)
                 guess = f"did you mean {close[0]!r}? " if close else ""
-                yield f"{place}: no {column} {value!r}: {guess}The config has {', '.join(known)}"
+                yield f"{place}: no {column} {value!r}: {guess}The config has {', '.join(names)}"
         for name in table_names(run.tables):
             if name not in tables:
                 yield f"{place}: no published table {name!r}: there are {', '.join(tables)}"
-        model = config["models"].get(run.model, {})
-        if "architecture" in model and run.unfreeze != "all":
-            yield f"{place}: {run.model} has no pre-trained part: its unfreeze is all"
-        backbone = backbones.BACKBONES.get(model.get("backbone"))
-        if backbone and run.unfreeze.isdecimal() and int(run.unfreeze) > backbone.layers:
-            yield f"{place}: {model['backbone']} has {backbone.layers} layers"
-        pixels = config["pixels"].get(config["variants"].get(run.variant, {}).get("pixels"), {})
-        if pixels.get("reduce") and model:
-            yield f"{place}: {run.model} takes images, not the histograms of this variant"
+        if not missing:
+            for problem in _misfits(config, known[run.model], run):
+                yield f"{place}: {problem}"
+            tune = known[run.model].tune
+            if (
+                tune
+                and _takes_histograms(config, tune["variant"]) != known[run.model].takes_histograms
+            ):
+                yield f"{place}: {run.model} does not take what {tune['variant']!r} shows"
+
+
+def _misfits(config: Mapping, model: models.Model, run: Any) -> Iterator[str]:
+    """Yield why a model cannot be trained as a run says, whose names are all known."""
+    if model.backbone is None and run.unfreeze != "all":
+        yield f"{run.model} has no pre-trained part: its unfreeze is all"
+    backbone = backbones.BACKBONES.get(model.backbone)
+    if backbone and run.unfreeze.isdecimal() and int(run.unfreeze) > backbone.layers:
+        yield f"{model.backbone} has {backbone.layers} layers"
+    variant = config["variants"][run.variant]
+    histograms = _takes_histograms(config, run.variant)
+    if histograms and not model.takes_histograms:
+        yield f"{run.model} takes images, not the histograms of this variant"
+    if model.takes_histograms and not histograms:
+        yield f"{run.model} takes histograms, not the images of this variant"
+    if histograms and variant.get("augment"):
+        yield "histograms cannot be augmented"
+    sampling = config["samplings"][variant["sampling"]]
+    names = sampling.get("labels", {})
+    labels = {names.get(name, name) for name in sampling.get("classes", CLASSES)}
+    if model.threshold is not None and (len(labels) != 2 or POSITIVE not in labels):
+        yield f"the threshold of {run.model} needs two labels, one of them {POSITIVE!r}"
+
+
+def _takes_histograms(config: Mapping, variant: str) -> bool:
+    return "reduce" in config["pixels"][config["variants"][variant]["pixels"]]
 
 
 def _weights_problems(config: Mapping, runs: pd.DataFrame) -> list[str]:
@@ -178,12 +194,13 @@ def _weights_problems(config: Mapping, runs: pd.DataFrame) -> list[str]:
     if config["weights"]["source"] != "folder":
         return []
     problems = {}  # keeps the order, and one line where all fail for the same reason
+    known = models.resolve(config)
     for name in runs["model"].unique():
-        model = config["models"][name]
-        if "backbone" in model:
+        network = known[name].network
+        if known[name].backbone:
             try:
                 backbones.find_file(
-                    config["weights"]["folder"], model["backbone"], model.get("arguments")
+                    config["weights"]["folder"], network["backbone"], network["arguments"]
                 )
             except (ValueError, OSError) as error:
                 problems[f"config: {error}"] = None

@@ -8,6 +8,7 @@ spelling of the copy on Kaggle is the canonical one: ``Viral Pneumonia`` (elsewh
 from pathlib import PurePosixPath
 
 CLASSES = ("COVID", "Lung_Opacity", "Normal", "Viral Pneumonia")
+POSITIVE = "sick"  # the label of a two-class sampling that sensitivity is about
 PARTS = ("images", "masks")
 METADATA_SUFFIX = ".metadata.xlsx"
 

@@ -105,35 +105,63 @@ def test_the_full_study_is_right(config, schema):
         (
             "models/mobilenet/architecture",
             "lenet5",
-            "give exactly one of architecture and backbone",
+            "give exactly one of architecture and backbone and classifier and like",
         ),
         (
             "models/lenet5/head",
-            {"dense": [], "dropout": 0},
+            ["flatten", {"dense": 8}],
             "models.lenet5.head: goes with a backbone",
         ),
         ("models/mobilenet/training", {"epoch": 3}, "did you mean 'epochs'?"),
         (
             "models/mobilenet/input_size",
             KeyError,
-            "models.mobilenet: the key 'input_size' is missing",
+            "models.mobilenet.input_size: is missing, in pixels",
+        ),
+        ("models/mobilenet", KeyError, "recommended.like: no model 'mobilenet': did you mean"),
+        ("models/vgg16/like", "vgg19", "give exactly one of"),
+        ("models/vgg16", {"like": "vgg16-tuned"}, "vgg16 is like vgg16-tuned is like vgg16: a c"),
+        ("models/lenet5/architecture", "lenet", "no 'lenet': did you mean 'lenet5'?"),
+        ("models/lenet5/input_size", KeyError, "models.lenet5.input_size: is missing, in pixels"),
+        ("models/lenet5/threshold", 0.3, "the threshold of lenet5 needs two labels"),
+        ("models/lenet5/tune", {"space": {}}, "models.lenet5.tune: the key 'variant' is missing"),
+        ("models/vgg16-tuned/tune", KeyError, "vgg16-tuned: $dense_1 stands in its layers, but"),
+        ("models/vgg16-tuned/tune/variant", "lung", "tune.variant: no 'lung': did you mean"),
+        (
+            "models/vgg16-tuned/tune/space/dense_2",
+            {"min": 9},
+            "models.vgg16-tuned.tune: space.dense_2: it has min: expected {values:",
         ),
         (
-            "models/mobilenet",
-            KeyError,
-            "lungs/mobilenet/unfreeze-0: no model 'mobilenet': did you mean",
+            "models/lenet5/training",
+            {"stages": [{"unfreeze": 0}, {}]},
+            "models.lenet5.training.stages: unfreeze 0: there is no pre-trained part",
         ),
+        (
+            "models/mobilenet/training",
+            {"stages": [{"unfreeze": 99}, {}]},
+            "models.mobilenet.training.stages: unfreeze 99: MobileNet has 86 layers",
+        ),
+        (
+            "models/mobilenet/training",
+            {"stages": [{}, {"unfreeze": "all"}]},
+            "the last stage unfreezes what the run says, not its own",
+        ),
+        ("models/knn/classifier", "KNeighbors", "models.knn: "),
+        ("models/knn/input_size", 64, "models.knn.input_size: a classifier has none"),
+        ("architectures/lenet5", ["flaten"], "architectures.lenet5: layer 1: no layer 'flaten'"),
+        ("features/limit_gb", -1, "features.limit_gb: -1 is less than the minimum of 0"),
         ("variants/lungs-1000", KeyError, "no variant 'lungs-1000': did you mean"),
         ("variants/lungs/pixels", "lungs-histogram", "mobilenet takes images, not the histograms"),
         ("models/xception/input_size", 64, "64 is too small: Xception needs 71 pixels"),
         ("explain/images", ["Foo-1"], "explain.images: no class 'Foo': the classes are COVID"),
         ("samplings/balanced", KeyError, "samplings: the key 'balanced' is missing"),
         ("run_filter", KeyError, "the key 'run_filter' is missing"),
-        ("models/mobilenet/arguments", {"alhpa": 0.25}, "'alhpa' is not a known key"),
+        ("models/mobilenet/arguments", {"alhpa": 0.25}, "MobileNet takes no 'alhpa'"),
         (
             "models/mobilenet/arguments",
             {"alpha": -1},
-            "alpha: -1 is less than or equal",
+            "arguments.alpha: -1 is not a number above 0",
         ),
         (
             "models/vgg16/arguments",
@@ -144,7 +172,7 @@ def test_the_full_study_is_right(config, schema):
         ("models/lenet5", None, "models.lenet5: None is not of type object"),
         ("seeds", [], "seeds: [] should be non-empty"),
         ("seeds", [-1], "seeds.0: -1 is less than the minimum of 0"),
-        ("head/dropout", 1, "head.dropout: 1 is greater than or equal to the maximum of 1"),
+        ("head", ["flatten", {"dropout": 1}], "head: layer 2: dropout is 1: expected a number"),
         ("explain/per_class", -1, "explain.per_class: -1 is less than the minimum of 0"),
     ],
 )
@@ -176,6 +204,21 @@ def test_more_layers_than_the_network_has(config):
 def test_a_network_without_pretrained_part_trains_whole(config):
     runs = RUNS.assign(unfreeze="0")
     with pytest.raises(ValueError, match="lenet5 has no pre-trained part: its unfreeze is all"):
+        configuration.check_runs(config, runs, TABLES)
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        (("knn", "all", "lungs"), "knn takes histograms, not the images of this variant"),
+        (("lenet1d", "all", "lungs"), "lenet1d takes histograms, not the images"),
+        (("lenet5", "all", "histogram-binary"), "lenet5 takes images, not the histograms"),
+        (("knn", "0", "histogram-binary"), "knn has no pre-trained part: its unfreeze is all"),
+    ],
+)
+def test_a_model_and_a_variant_that_do_not_fit(config, run, expected):
+    runs = pd.DataFrame([(*run, "")], columns=RUNS.columns)
+    with pytest.raises(ValueError, match=expected):
         configuration.check_runs(config, runs, TABLES)
 
 

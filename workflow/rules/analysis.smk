@@ -26,19 +26,23 @@ rule evaluate:
         mem_mb=1000,
         runtime=10,
     params:
+        threshold=lambda wildcards: MODELS[wildcards.model].threshold or "",
         code=code("scripts/evaluate.py"),
         folder=subpath(output.metrics, parent=True),
     shell:
         "python scripts/evaluate.py --predictions {input.predictions:q} "
         "--training {input.training:q} --common {input.common:q} --model {wildcards.model:q} "
         "--unfreeze {wildcards.unfreeze} --variant {wildcards.variant:q} --seed {wildcards.seed} "
-        "--output {params.folder:q} 2>&1 | tee {log:q}"
+        "--threshold={params.threshold} --output {params.folder:q} 2>&1 | tee {log:q}"
 
 
 rule compare:
     input:
         metrics=run_files(rules.evaluate.output.metrics),
         per_class=run_files(rules.evaluate.output.per_class),
+        predictions=run_files(rules.train.output.predictions),
+        training=run_files(rules.train.output.training),
+        tuning=tuning_files("best.json"),
         resampling=rules.resampling.output.table,
         runs=config["runs"],
         published="workflow/published.tsv",
@@ -54,6 +58,12 @@ rule compare:
             caption="../report/published.rst",
             category="Published beside reproduced",
         ),
+        protocol=report(
+            "results/tables/protocol.tsv",
+            caption="../report/protocol.rst",
+            category="Results",
+            labels={"table": "Published and recommended protocol"},
+        ),
     log:
         "results/logs/compare.log",
     benchmark:
@@ -67,10 +77,13 @@ rule compare:
         run_filter=RUN_FILTER or "",
         seeds=config["seeds"],
         variants=as_json(config["variants"]),
+        models=described_models(),
+        tuned=as_json({model: MODELS[model].tune["variant"] for model in tuned_models()}),
         code=code("scripts/compare.py"),
     shell:
         "python scripts/compare.py --runs {input.runs:q} --filter={params.run_filter:q} "
-        "--seeds {params.seeds} --variants {params.variants:q} --results results/runs "
+        "--seeds {params.seeds} --variants {params.variants:q} --models {params.models:q} "
+        "--tuned {params.tuned:q} --tuning results/tuning --results results/runs "
         "--resampling {input.resampling:q} --published {input.published:q} "
         "--output results/tables 2>&1 | tee {log:q}"
 

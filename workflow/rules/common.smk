@@ -1,7 +1,9 @@
 """What the rules share: the checked configuration, the selected runs, and how a run is made of them."""
 
+import functools
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from snakemake.utils import update_config
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from pulmoscan import backbones, configuration, local
+from pulmoscan import backbones, configuration, local, models
 from pulmoscan import runs as run_table
 from pulmoscan.codedigest import code_digest
 
@@ -43,6 +45,7 @@ try:
     RUN_FILTER = run_table.with_quotes(config["run_filter"])
     RUNS = run_table.select(run_table.read(config["runs"]), RUN_FILTER)
     configuration.check_runs(config, RUNS, PUBLISHED_TABLES)
+    MODELS = models.resolve(config)
 except (ValueError, OSError) as error:
     raise WorkflowError(str(error)) from None
 
@@ -75,6 +78,7 @@ wildcard_constraints:
     pixels="[^/]+",
 
 
+@functools.cache
 def code(script, without=()):
     """Return the digest of a script and what it imports, a parameter of its rule."""
     return code_digest(ROOT / script, without)
@@ -87,7 +91,7 @@ def other_sources():
     """
     source = config["dataset"]["source"]
     used = {source, "local"} if source == "phantom" else {source}
-    return {"kaggle", "sample", "local", "phantom"} - used
+    return tuple(sorted({"kaggle", "sample", "local", "phantom"} - used))
 
 
 def as_json(value):
@@ -95,39 +99,33 @@ def as_json(value):
     return json.dumps(value, sort_keys=True)
 
 
-def network(model):
-    """Return what fixes a model's network: architecture or backbone, arguments, input size, head."""
-    settings = {key: value for key, value in config["models"][model].items() if key != "training"}
-    if "backbone" in settings:
-        settings = {"arguments": {}, "head": config["head"]} | settings
-    return settings
+def one_of(names):
+    """Return the wildcard constraint that matches these names alone, nothing where there are none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
-def training(model):
-    """Return a model's training settings, its own laid over those of all; switches are on or off."""
-    settings = config["training"] | config["models"][model].get("training", {})
-    switches = {key: settings[key] for key in ("mixed_precision", "xla")}
-    return settings | {
-        key: {True: "on", False: "off"}.get(value, value) for key, value in switches.items()
-    }
+CLASSIFIERS = [name for name, model in MODELS.items() if model.classifier]
+NETWORKS = [name for name, model in MODELS.items() if model.network]
 
 
 def weights_name(model):
     """Return the name of the file with a model's pre-trained weights, None without a backbone."""
-    settings = network(model)
-    if "backbone" in settings:
-        return backbones.weights_name(settings["backbone"], settings["arguments"])
+    if MODELS[model].backbone:
+        network = MODELS[model].network
+        return backbones.weights_name(network["backbone"], network["arguments"])
 
 
 def backbone_name(model):
     """Return the name of a model's backbone in the paths of its features, input size included."""
-    return f"{weights_name(model)}-{network(model)['input_size']}px"
+    return f"{weights_name(model)}-{MODELS[model].network['input_size']}px"
 
 
-def backbone_settings(backbone):
-    """Return a backbone's part of a network, from any model that has it."""
-    model = next(name for name in config["models"] if backbone_name(name) == backbone)
-    return {key: value for key, value in network(model).items() if key != "head"}
+def backbone_settings(backbone, head):
+    """Return a backbone's part of a network, from any model that has it, and the layer after it."""
+    model = next(
+        name for name in NETWORKS if weights_name(name) and backbone_name(name) == backbone
+    )
+    return as_json(MODELS[model].network | {"head": [head]})
 
 
 def variant(wildcards):
@@ -142,13 +140,66 @@ def augmentation(wildcards):
     return as_json(config["augmentation"] if variant(wildcards).get("augment") else None)
 
 
-def on_features(model, unfreeze, variant):
-    """Return whether a run trains its head alone, on features that were computed once."""
-    return (
-        unfreeze == "0"
-        and weights_name(model) is not None
-        and not config["variants"][variant].get("augment")
-    )
+@functools.cache
+def features_of(model, unfreeze, variant):
+    """Return the features that a run trains on, by the `unfreeze` of its stages: paths without suffix.
+
+    A stage that trains the whole network, and an augmented run, has none.
+    """
+    if MODELS[model].backbone is None or config["variants"][variant].get("augment"):
+        return {}
+    folder = Path("results/features", backbone_name(model))
+    pixels = config["variants"][variant]["pixels"]
+    pooled = MODELS[model].network["head"][0] == "average_pooling"
+    return {
+        stage["unfreeze"]: str(
+            folder / pixels
+            if stage["unfreeze"] == "0" and pooled
+            else folder / f"unfreeze-{stage['unfreeze']}" / pixels
+        )
+        for stage in models.stages_of(MODELS[model], unfreeze)
+        if stage["unfreeze"] != "all"
+    }
+
+
+@functools.cache
+def samplings_by_features():
+    """Return the samplings whose images each file of features must hold."""
+    samplings = {}
+    for run in RUNS.itertuples():
+        for path in features_of(run.model, run.unfreeze, run.variant).values():
+            samplings.setdefault(path, set()).add(sampling_file(run.variant))
+    for model in tuned_models():
+        variant = MODELS[model].tune["variant"]
+        for path in features_of(model, "0", variant).values():
+            samplings.setdefault(path, set()).add(sampling_file(variant))
+    return samplings
+
+
+def features_samplings(wildcards):
+    folder = Path("results/features", wildcards.backbone)
+    if "unfreeze" in wildcards.keys():
+        folder /= f"unfreeze-{wildcards.unfreeze}"
+    return sorted(samplings_by_features().get(str(folder / wildcards.pixels), ()))
+
+
+def cut_settings(wildcards):
+    """Return what the temporary features of a training depend on beside its own inputs."""
+    features = features_of(wildcards.model, wildcards.unfreeze, wildcards.variant)
+    if any("/unfreeze-" in path for path in features.values()):
+        return as_json([config["features"], code("scripts/features.py")])
+    return ""
+
+
+def tuned_models():
+    """Return the models of the selected runs that a search finishes."""
+    return sorted(name for name in RUNS["model"].unique() if MODELS[name].tune)
+
+
+def tuning_files(name):
+    return [
+        f"results/tuning/{model}/{MODELS[model].tune['variant']}/{name}" for model in tuned_models()
+    ]
 
 
 def sampling_file(variant):
@@ -157,7 +208,8 @@ def sampling_file(variant):
 
 def used_samplings():
     """Return the samplings of the selected runs, and the one that all are compared on."""
-    return sorted({config["variants"][name]["sampling"] for name in RUNS["variant"]} | {"balanced"})
+    variants = {*RUNS["variant"], *(MODELS[model].tune["variant"] for model in tuned_models())}
+    return sorted({config["variants"][name]["sampling"] for name in variants} | {"balanced"})
 
 
 def runs_to_make():
@@ -176,13 +228,23 @@ def sampling_is_filled(sampling):
     return pd.read_csv(counts, sep="\t")["shortfall"].isna().all()
 
 
-def run_files(pattern):
+def is_explained(model):
+    """Return whether Grad-CAM can show where a model looks: in an image."""
+    return not MODELS[model].takes_histograms
+
+
+def is_network(model):
+    return MODELS[model].network is not None
+
+
+def run_files(pattern, of=lambda model: True):
     """Return an input function: one file a run (and a seed, where the pattern has one)."""
 
     def files(wildcards):
         return [
             path
             for run in runs_to_make().itertuples()
+            if of(run.model)
             for path in expand(
                 pattern,
                 variant=run.variant,
@@ -227,40 +289,56 @@ def weights_settings(wildcards):
 
 def weights_network(wildcards):
     """Return constructor and arguments of the backbone whose weights a file holds."""
-    model = next(name for name in config["models"] if weights_name(name) == wildcards.weights)
-    return {key: network(model)[key] for key in ("backbone", "arguments")}
+    model = next(name for name in NETWORKS if weights_name(name) == wildcards.weights)
+    return {key: MODELS[model].network[key] for key in ("backbone", "arguments")}
 
 
-def runs_on_features(backbone, pixels):
-    """Return the selected runs that train on the features of a backbone for one kind of pixels."""
-    return [
-        run
-        for run in RUNS.itertuples()
-        if on_features(run.model, run.unfreeze, run.variant)
-        and backbone_name(run.model) == backbone
-        and config["variants"][run.variant]["pixels"] == pixels
-    ]
-
-
-def features_samplings(wildcards):
-    runs = runs_on_features(wildcards.backbone, wildcards.pixels)
-    return sorted({sampling_file(run.variant) for run in runs})
-
-
-def train_inputs(wildcards):
-    """Return a training's inputs: features for a frozen backbone, else its weights if it has one."""
+def network_inputs(model, unfreeze, variant):
+    """Return what a network is trained from, by option: images, weights and cached features."""
     inputs = {
-        "sampling": sampling_file(wildcards.variant),
+        "sampling": sampling_file(variant),
         "images": rules.pack.output.images,
         "masks": rules.pack.output.masks,
     }
-    if weights_name(wildcards.model) is not None:
-        inputs["weights"] = f"results/weights/{weights_name(wildcards.model)}.weights.h5"
-    if on_features(wildcards.model, wildcards.unfreeze, wildcards.variant):
-        folder = f"results/features/{backbone_name(wildcards.model)}"
-        inputs["features"] = f"{folder}/{variant(wildcards)['pixels']}.npy"
-        inputs["feature-rows"] = f"{folder}/{variant(wildcards)['pixels']}.rows.npy"
+    if weights_name(model) is not None:
+        inputs["weights"] = f"results/weights/{weights_name(model)}.weights.h5"
+    if features := features_of(model, unfreeze, variant):
+        inputs["features"] = [
+            path + suffix for path in features.values() for suffix in (".npy", ".rows.npy", ".json")
+        ]
     return inputs
+
+
+def network_options(model, unfreeze, variant):
+    """Return the same as words of a command line."""
+    words = [
+        word
+        for name, path in network_inputs(model, unfreeze, variant).items()
+        if name != "features"
+        for word in (f"--{name}", path)
+    ]
+    features = features_of(model, unfreeze, variant)
+    return words + [
+        word for key, path in features.items() for word in ("--features", f"{key}={path}.npy")
+    ]
+
+
+def train_inputs(wildcards):
+    """Return a training's inputs, and for a tuned model what its search found."""
+    inputs = network_inputs(wildcards.model, wildcards.unfreeze, wildcards.variant)
+    if tune := MODELS[wildcards.model].tune:
+        inputs["best"] = f"results/tuning/{wildcards.model}/{tune['variant']}/best.json"
+    return inputs
+
+
+def train_options(wildcards, input):
+    words = network_options(wildcards.model, wildcards.unfreeze, wildcards.variant)
+    return words + (["--best", input.best] if MODELS[wildcards.model].tune else [])
+
+
+def tuned_unfreeze(model):
+    """Return what a search trains: of a network with a backbone the head."""
+    return "0" if MODELS[model].backbone else "all"
 
 
 def published_settings():
@@ -270,6 +348,22 @@ def published_settings():
         | {
             "dataset": config["dataset"] | {"path": None},
             "weights": config["weights"] | {"folder": None},
+        }
+    )
+
+
+def described_models():
+    """Return what tells the selected models apart from those that they are like."""
+    return as_json(
+        {
+            name: {
+                "like": MODELS[name].like,
+                "stages": MODELS[name].training["stages"],
+                "network": MODELS[name].network,
+            }
+            for name in sorted(
+                {*RUNS["model"], *(MODELS[name].like for name in RUNS["model"])} - {None}
+            )
         }
     )
 

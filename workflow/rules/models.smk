@@ -1,8 +1,11 @@
-"""Pre-trained weights, features of frozen backbones, and trainings.
+"""Pre-trained weights, features of frozen layers, searches, and trainings.
 
 weights:  Keras, a folder, or nothing                  -> weights/{backbone}.weights.h5
-features: packed arrays, samplings, weights            -> features/{backbone}/{pixels}.npy and its rows
-train:    a sampling, and either features or the arrays -> runs/{variant}/{model}/unfreeze-.../seed-...
+features: packed arrays, samplings, weights            -> features/{backbone}/{pixels}.npy, rows and description
+cut:      the same, before the first unfrozen layer    -> features/{backbone}/unfreeze-.../{pixels}.npy, temporary
+tune:     a sampling, and either features or the arrays -> tuning/{model}/{variant}/best.json, trials.tsv
+train:    the same, and what a search found            -> runs/{variant}/{model}/unfreeze-.../seed-...
+classify: a sampling and the arrays                    -> the same folder, predictions only
 """
 
 
@@ -45,6 +48,7 @@ rule features:
     output:
         features="results/features/{backbone}/{pixels}.npy",
         rows="results/features/{backbone}/{pixels}.rows.npy",
+        description="results/features/{backbone}/{pixels}.json",
     log:
         "results/logs/features/{backbone}/{pixels}.log",
     benchmark:
@@ -57,18 +61,106 @@ rule features:
         mem_mb=8000,
         runtime=240,
     params:
-        network=lambda wildcards: as_json(backbone_settings(wildcards.backbone)),
+        network=lambda wildcards: backbone_settings(wildcards.backbone, "average_pooling"),
+        unfreeze="0",
         pixels=lambda wildcards: as_json(config["pixels"][wildcards.pixels]),
+        limit_gb=config["features"]["limit_gb"],
+        dtype="float32",
         batch_size=config["training"]["batch_size"],
         threads=config["training"]["threads"],
         backend=KERAS_BACKEND,
         code=code("scripts/features.py"),
     shell:
-        "python scripts/features.py --network {params.network:q} --weights {input.weights:q} "
-        "--images {input.images:q} --masks {input.masks:q} --pixels {params.pixels:q} "
-        "--samplings {input.samplings:q} --batch-size {params.batch_size} "
+        "python scripts/features.py --network {params.network:q} --unfreeze {params.unfreeze} "
+        "--weights {input.weights:q} --images {input.images:q} --masks {input.masks:q} "
+        "--pixels {params.pixels:q} --samplings {input.samplings:q} "
+        "--limit-gb {params.limit_gb} --dtype {params.dtype} --batch-size {params.batch_size} "
         "--threads {params.threads} --output {output.features:q} --rows {output.rows:q} "
-        "2>&1 | tee {log:q}"
+        "--description {output.description:q} 2>&1 | tee {log:q}"
+
+
+# Up to 20 GB each, so they go when the trainings that read them are done.
+rule cut:
+    input:
+        images=rules.pack.output.images,
+        masks=rules.pack.output.masks,
+        samplings=features_samplings,
+        weights=lambda wildcards: (
+            f"results/weights/{wildcards.backbone.rpartition('-')[0]}.weights.h5"
+        ),
+    output:
+        features=temp("results/features/{backbone}/unfreeze-{unfreeze}/{pixels}.npy"),
+        rows=temp("results/features/{backbone}/unfreeze-{unfreeze}/{pixels}.rows.npy"),
+        description="results/features/{backbone}/unfreeze-{unfreeze}/{pixels}.json",
+    log:
+        "results/logs/features/{backbone}/unfreeze-{unfreeze}/{pixels}.log",
+    benchmark:
+        "results/benchmarks/features/{backbone}/unfreeze-{unfreeze}/{pixels}.tsv"
+    conda:
+        "../../envs/pulmoscan.yaml"
+    threads: config["training"]["threads"]
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=240,
+    params:
+        network=lambda wildcards: backbone_settings(wildcards.backbone, "flatten"),
+        unfreeze=lambda wildcards: wildcards.unfreeze,
+        pixels=lambda wildcards: as_json(config["pixels"][wildcards.pixels]),
+        limit_gb=config["features"]["limit_gb"],
+        dtype=config["features"]["dtype"],
+        batch_size=config["training"]["batch_size"],
+        threads=config["training"]["threads"],
+        backend=KERAS_BACKEND,
+        code=code("scripts/features.py"),
+    shell:
+        "python scripts/features.py --network {params.network:q} --unfreeze {params.unfreeze} "
+        "--weights {input.weights:q} --images {input.images:q} --masks {input.masks:q} "
+        "--pixels {params.pixels:q} --samplings {input.samplings:q} "
+        "--limit-gb {params.limit_gb} --dtype {params.dtype} --batch-size {params.batch_size} "
+        "--threads {params.threads} --output {output.features:q} --rows {output.rows:q} "
+        "--description {output.description:q} 2>&1 | tee {log:q}"
+
+
+rule tune:
+    input:
+        unpack(
+            lambda wildcards: network_inputs(
+                wildcards.model, tuned_unfreeze(wildcards.model), wildcards.variant
+            )
+        ),
+    output:
+        best="results/tuning/{model}/{variant}/best.json",
+        trials="results/tuning/{model}/{variant}/trials.tsv",
+    log:
+        "results/logs/tune/{model}/{variant}.log",
+    benchmark:
+        "results/benchmarks/tune/{model}/{variant}.tsv"
+    conda:
+        "../../envs/pulmoscan.yaml"
+    threads: lambda wildcards: MODELS[wildcards.model].training["threads"]
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=720,
+    params:
+        inputs=lambda wildcards: network_options(
+            wildcards.model, tuned_unfreeze(wildcards.model), wildcards.variant
+        ),
+        network=lambda wildcards: as_json(MODELS[wildcards.model].network),
+        tune=lambda wildcards: as_json(MODELS[wildcards.model].tune),
+        unfreeze=lambda wildcards: tuned_unfreeze(wildcards.model),
+        pixels=variant_pixels,
+        training=lambda wildcards: as_json(MODELS[wildcards.model].training),
+        backend=KERAS_BACKEND,
+        code=code("scripts/tune.py"),
+        checkpoint="results/checkpoints/tuning/{model}/{variant}",
+        folder=subpath(output.best, parent=True),
+    shell:
+        "python scripts/tune.py {params.inputs:q} --network {params.network:q} "
+        "--tune {params.tune:q} --unfreeze {params.unfreeze} --pixels {params.pixels:q} "
+        "--training {params.training:q} --fingerprint {params.code} "
+        "--checkpoint {params.checkpoint:q} --output {params.folder:q} 2>&1 | tee {log:q}"
 
 
 rule train:
@@ -83,23 +175,27 @@ rule train:
         f"results/logs/train/{RUN}/seed-{{seed}}.log",
     benchmark:
         f"results/benchmarks/train/{RUN}/seed-{{seed}}.tsv"
+    wildcard_constraints:
+        model=one_of(NETWORKS),
+    # Before another cut is computed, so that not many of them fill the disk.
+    priority: 1
     conda:
         "../../envs/pulmoscan.yaml"
-    threads: lambda wildcards: training(wildcards.model)["threads"]
+    threads: lambda wildcards: MODELS[wildcards.model].training["threads"]
     resources:
         gpu=1,
         mem_mb=8000,
         runtime=480,
     params:
-        inputs=lambda wildcards, input: [
-            word for name, path in input.items() for word in (f"--{name}", path)
-        ],
-        network=lambda wildcards: as_json(network(wildcards.model)),
+        inputs=train_options,
+        network=lambda wildcards: as_json(MODELS[wildcards.model].network),
         pixels=variant_pixels,
         augment=augmentation,
-        training=lambda wildcards: as_json(training(wildcards.model)),
+        training=lambda wildcards: as_json(MODELS[wildcards.model].training),
         backend=KERAS_BACKEND,
         code=code("scripts/train.py"),
+        # What is temporary cannot be seen to have changed.
+        features=cut_settings,
         # Not an output: Snakemake removes those of a job that failed.
         checkpoint=f"results/checkpoints/{RUN}/seed-{{seed}}",
         folder=subpath(output.model, parent=True),
@@ -108,3 +204,33 @@ rule train:
         "--unfreeze {wildcards.unfreeze} --pixels {params.pixels:q} --augment {params.augment:q} "
         "--training {params.training:q} --seed {wildcards.seed} --fingerprint {params.code} "
         "--checkpoint {params.checkpoint:q} --output {params.folder:q} 2>&1 | tee {log:q}"
+
+
+rule classify:
+    input:
+        sampling=lambda wildcards: sampling_file(wildcards.variant),
+        images=rules.pack.output.images,
+        masks=rules.pack.output.masks,
+    output:
+        predictions=f"results/runs/{RUN}/seed-{{seed}}/predictions.parquet",
+        training=f"results/runs/{RUN}/seed-{{seed}}/training.json",
+    log:
+        f"results/logs/classify/{RUN}/seed-{{seed}}.log",
+    benchmark:
+        f"results/benchmarks/classify/{RUN}/seed-{{seed}}.tsv"
+    wildcard_constraints:
+        model=one_of(CLASSIFIERS),
+    conda:
+        "../../envs/pulmoscan.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        classifier=lambda wildcards: as_json(MODELS[wildcards.model].classifier),
+        pixels=variant_pixels,
+        code=code("scripts/classify.py"),
+        folder=subpath(output.predictions, parent=True),
+    shell:
+        "python scripts/classify.py --classifier {params.classifier:q} --pixels {params.pixels:q} "
+        "--seed {wildcards.seed} --sampling {input.sampling:q} --images {input.images:q} "
+        "--masks {input.masks:q} --output {params.folder:q} 2>&1 | tee {log:q}"

@@ -12,7 +12,7 @@ rule provenance:
         # What the costs are those of: the report's other inputs.
         runs=rules.compare.output.runs,
         facts=rules.dataset_facts.output.table,
-        explained=run_files(rules.gradcam.output.scores),
+        explained=run_files(rules.gradcam.output.scores, of=is_explained),
     output:
         settings="results/config.json",
         provenance="results/tables/provenance.tsv",
@@ -48,11 +48,13 @@ rule report:
         facts=rules.dataset_facts.output.table,
         oracle=rules.source_oracle.output.table,
         tables=rules.compare.output,
-        histories=run_files(rules.train.output.history),
+        histories=run_files(rules.train.output.history, of=is_network),
         confusions=run_files(rules.evaluate.output.confusion),
         per_class=run_files(rules.evaluate.output.per_class),
-        panels=run_files(rules.gradcam.output.panels),
-        scores=run_files(rules.gradcam.output.scores),
+        panels=run_files(rules.gradcam.output.panels, of=is_explained),
+        scores=run_files(rules.gradcam.output.scores, of=is_explained),
+        best=tuning_files("best.json"),
+        trials=tuning_files("trials.tsv"),
     output:
         notebook="results/report/report.ipynb",
         html=report(
