@@ -1,6 +1,7 @@
 """Score one training from its predictions alone: arithmetic, without any network.
 
-Settings: the run's name (model, unfreeze, variant) and seed, which are copied into the table.
+Settings: the run's name (model, unfreeze, variant) and seed, which are copied into the table, and
+for a binary model the probability from which an image is called sick.
 Inputs: the predictions for validation and test images, what training recorded about itself, and
 the sampling whose test images all four-class runs have in common.
 Outputs: ``metrics.tsv`` (one row), ``confusion.tsv`` (one row a split, label and predicted label)
@@ -36,16 +37,28 @@ COLUMNS = [
     "val_high",
     "test_low",
     "test_high",
+    "trained_layers",
+    "first_trained",
+    "parameters",
+    "cached_bytes",
+    "stages",
+    "threshold",
 ]
 
 
 def score(
-    predictions: pd.DataFrame, training: dict, common: pd.DataFrame, run: dict
+    predictions: pd.DataFrame,
+    training: dict,
+    common: pd.DataFrame,
+    run: dict,
+    threshold: float | None = None,
 ) -> pd.DataFrame:
     """Return the one-row table of a training, or none where there are no predictions.
 
     Accuracies and F1 are shares (0 to 1); ``macro_f1`` is that of the test images; ``val_low`` to
-    ``test_high`` are 95 % Wilson intervals. ``run`` holds model, unfreeze, variant and seed.
+    ``test_high`` are 95 % Wilson intervals. ``trained_layers`` to ``stages`` say what was trained
+    (a number of layers, a name, a number of weights, bytes, a sentence); a classifier that is no
+    network has none of them. ``run`` holds model, unfreeze, variant and seed.
     """
     if not len(predictions):
         return pd.DataFrame(columns=COLUMNS)
@@ -53,14 +66,46 @@ def score(
     for split, short in (("validation", "val"), ("test", "test")):
         part = predictions[predictions["split"] == split]
         row[f"n_{split}"] = len(part)
-        row[f"{short}_accuracy"] = value = metrics.accuracy(part)
+        row[f"{short}_accuracy"] = value = metrics.accuracy(part, threshold)
         row[f"{short}_low"], row[f"{short}_high"] = metrics.wilson(value, len(part))
     row["test_accuracy_common"] = metrics.common_accuracy(predictions, common)
-    of_test = metrics.per_class(predictions).query("split == 'test' and label == 'macro'")
+    of_test = metrics.per_class(predictions, threshold).query(
+        "split == 'test' and label == 'macro'"
+    )
     row["macro_f1"] = of_test["f1"].iloc[0] if len(of_test) else None
-    for key in ("n_train", "epochs", "trainable_parameters", "seconds"):
+    for key in (
+        "n_train",
+        "epochs",
+        "trainable_parameters",
+        "seconds",
+        "first_trained",
+        "parameters",
+    ):
         row[key] = training.get(key)
+    layers = training.get("trained_layers")
+    row["trained_layers"] = None if layers is None else len(layers)
+    row["cached_bytes"] = training.get("cached")
+    row["stages"] = described(training.get("stages") or [])
+    row["threshold"] = threshold
     return pd.DataFrame([row])[COLUMNS]
+
+
+def described(stages: Sequence[dict]) -> str:
+    """Return the stages of a training as text, as in ``unfreeze 0: 9 epochs at 0.001, cached``."""
+    return "; ".join(
+        f"unfreeze {stage['unfreeze']}: {stage['epochs']} epochs at {stage['learning_rate']:g}"
+        + (", cached" if stage.get("cached") else "")
+        for stage in stages
+    )
+
+
+def share(text: str) -> float | None:
+    """Return a number between 0 and 1, None for an empty text or ``null``."""
+    if text in ("", "null"):
+        return None
+    if not 0 <= float(text) <= 1:
+        raise ValueError
+    return float(text)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -73,6 +118,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--unfreeze", required=True)
     parser.add_argument("--variant", required=True)
     parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--threshold", type=share, help="0..1, from which an image is sick")
     parser.add_argument("--output", type=Path, required=True, help="folder")
     arguments = parser.parse_args(argv)
 
@@ -85,9 +131,10 @@ def main(argv: Sequence[str]) -> None:
                 json.loads(arguments.training.read_text()),
                 pd.read_parquet(arguments.common),
                 run,
+                arguments.threshold,
             ),
-            "confusion": metrics.confusion(predictions),
-            "per_class": metrics.per_class(predictions),
+            "confusion": metrics.confusion(predictions, arguments.threshold),
+            "per_class": metrics.per_class(predictions, arguments.threshold),
         }
     except ValueError as error:
         raise ValueError(f"{arguments.predictions}: {error}") from error

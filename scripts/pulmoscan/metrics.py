@@ -1,7 +1,9 @@
 """Accuracy, confusion and per-class measures of predictions, and intervals of proportions.
 
 Predictions hold one row an image: ``image, split, label`` and a probability ``p_<label>`` for every
-label. The predicted label is the one of the highest probability; of equal ones, the first.
+label. The predicted label is the one of the highest probability; of equal ones, the first. With a
+threshold it is ``sick`` where that label's probability is at least the threshold, otherwise the
+other label.
 """
 
 import math
@@ -11,8 +13,9 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from pulmoscan.database import POSITIVE
+
 SPLITS = ("validation", "test")
-POSITIVE = "sick"  # the label of a two-class sampling that sensitivity is about
 PREFIX = "p_"
 
 
@@ -30,6 +33,33 @@ def wilson(proportion: float, n: float, confidence: float = 0.95) -> tuple[float
     centre = (proportion + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(proportion * (1 - proportion) / n + (z / (2 * n)) ** 2)
     return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def paired_interval(differences: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
+    """Return an interval of the mean difference between two runs scored on the same images.
+
+    It says how far another draw of as many images could move the mean; it knows nothing of how
+    much another training would. Half an image is added that only the first run gets right, half an
+    image that only the second does, and one image on which they agree: with the plain variance
+    alone, runs that agree on all images of a small set would seem to be equal without doubt.
+
+    Args:
+        differences: one value an image, from -1 to 1: the share of trainings of the second run that
+            are right about it, minus that of the first.
+        confidence: of the interval (0 to 1).
+
+    Returns:
+        Both ends (NaN without images), within -1 and 1.
+
+    Source: Agresti and Min 2005, "Simple improved confidence intervals for comparing matched
+    proportions", for one training of each run.
+    """
+    if not len(differences):
+        return math.nan, math.nan
+    n = len(differences) + 2
+    total, squares = math.fsum(differences), math.fsum(np.square(differences)) + 1
+    half = NormalDist().inv_cdf(0.5 + confidence / 2) * math.sqrt(squares - total**2 / n) / n
+    return max(-1.0, total / n - half), min(1.0, total / n + half)
 
 
 def labels_of(predictions: pd.DataFrame) -> list[str]:
@@ -55,18 +85,30 @@ def labels_of(predictions: pd.DataFrame) -> list[str]:
     return labels
 
 
-def predicted(predictions: pd.DataFrame) -> pd.Series:
-    """Return the predicted label of every image, with the index of ``predictions``."""
+def predicted(predictions: pd.DataFrame, threshold: float | None = None) -> pd.Series:
+    """Return the predicted label of every image, with the index of ``predictions``.
+
+    Raises:
+        ValueError: for a threshold where the labels are not ``sick`` and one other.
+    """
     labels = np.array(labels_of(predictions), object)
     if not len(predictions):
         return pd.Series(index=predictions.index, dtype=object)
+    if threshold is not None:
+        if len(labels) != 2 or POSITIVE not in labels:
+            raise ValueError(
+                f"a threshold needs the labels {POSITIVE} and one other: "
+                f"the predictions have {', '.join(labels)}"
+            )
+        sick = predictions[PREFIX + POSITIVE] >= threshold
+        return pd.Series(np.where(sick, POSITIVE, labels[labels != POSITIVE][0]), sick.index)
     values = predictions[[PREFIX + label for label in labels]].to_numpy(float)
     return pd.Series(labels[values.argmax(axis=1)], index=predictions.index)
 
 
-def accuracy(predictions: pd.DataFrame) -> float:
+def accuracy(predictions: pd.DataFrame, threshold: float | None = None) -> float:
     """Return the share of images whose label is predicted, NaN without images."""
-    right = predicted(predictions) == predictions["label"]
+    right = predicted(predictions, threshold) == predictions["label"]
     return float(right.mean()) if len(right) else math.nan
 
 
@@ -87,7 +129,7 @@ def common_accuracy(predictions: pd.DataFrame, common: pd.DataFrame) -> float:
     return accuracy(test.reset_index())
 
 
-def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
+def confusion(predictions: pd.DataFrame, threshold: float | None = None) -> pd.DataFrame:
     """Return how many images of each label were given each label, zeros included.
 
     Columns: ``split, label, predicted, images``.
@@ -98,7 +140,7 @@ def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
         part = predictions[predictions["split"] == split]
         if not len(part):
             continue
-        counts = confusion_matrix(part["label"], predicted(part), labels=labels)
+        counts = confusion_matrix(part["label"], predicted(part, threshold), labels=labels)
         grid = pd.DataFrame(
             [(split, label, given) for label in labels for given in labels],
             columns=["split", "label", "predicted"],
@@ -108,7 +150,7 @@ def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(tables) if tables else pd.DataFrame(columns=columns)
 
 
-def per_class(predictions: pd.DataFrame) -> pd.DataFrame:
+def per_class(predictions: pd.DataFrame, threshold: float | None = None) -> pd.DataFrame:
     """Return the measures of each label against the others, and their means.
 
     Columns: ``split, label, precision, recall, specificity, f1, support, tp, fn, fp, tn``. Recall
@@ -122,7 +164,7 @@ def per_class(predictions: pd.DataFrame) -> pd.DataFrame:
         if not len(part):
             continue
         labels = labels_of(part)
-        given = predicted(part)
+        given = predicted(part, threshold)
         precision, recall, f1, support = precision_recall_fscore_support(
             part["label"], given, labels=labels, zero_division=0
         )

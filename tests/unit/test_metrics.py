@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pulmoscan import metrics
-from scipy.stats import binomtest
+from scipy.stats import binomtest, bootstrap
 from sklearn import metrics as reference
 
 FOUR = ["COVID", "Lung_Opacity", "Normal", "Viral Pneumonia"]
@@ -93,6 +93,61 @@ def test_the_studys_binary_matrix():
     assert metrics.accuracy(table) == pytest.approx(0.8005, abs=5e-5)
 
 
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.8])
+def test_threshold_decides_who_is_sick(threshold):
+    table = predictions_of(["normal", "sick"])
+    part = table[table["split"] == "test"]
+    truth, said = part["label"] == "sick", part["p_sick"] >= threshold
+    row = metrics.per_class(table, threshold).set_index(["split", "label"]).loc[("test", "sick")]
+    assert row["recall"] == pytest.approx(reference.recall_score(truth, said))
+    assert row["precision"] == pytest.approx(reference.precision_score(truth, said))
+    assert row["specificity"] == pytest.approx(reference.recall_score(~truth, ~said))
+    assert metrics.accuracy(part, threshold) == pytest.approx((truth == said).mean())
+    counts = metrics.confusion(table, threshold).query("split == 'test'")["images"].tolist()
+    assert counts == reference.confusion_matrix(truth, said).ravel().tolist()
+
+
+def test_a_probability_that_equals_the_threshold_is_sick():
+    table = predictions_of(["normal", "sick"]).head(3)
+    table["p_sick"] = [0.3, np.nextafter(0.3, 0), 0.7]
+    assert metrics.predicted(table, 0.3).tolist() == ["sick", "normal", "sick"]
+
+
+@pytest.mark.parametrize("labels", [FOUR, ["COVID", "Normal"]])
+def test_threshold_without_sick_or_normal_is_refused(labels):
+    with pytest.raises(ValueError, match=r"needs the labels sick and one other: .*COV"):
+        metrics.predicted(predictions_of(labels), 0.3)
+
+
+def test_paired_interval_of_a_published_example():
+    """Approval of a prime minister, asked twice of 1,600 people: 150 changed one way, 86 the other.
+
+    Agresti, Categorical Data Analysis (2002), section 10.1.1: 0.040, 95 % interval 0.021 to 0.059
+    (without the added images, which are few beside 1,600).
+    """
+    changes = np.repeat([1, -1, 0], [150, 86, 794 + 570])
+    low, high = metrics.paired_interval(changes)
+    assert (round(low, 3), round(high, 3)) == (0.021, 0.059)
+    assert metrics.paired_interval(-changes) == pytest.approx((-high, -low))
+
+
+def test_paired_interval_is_close_to_a_bootstrap_of_images():
+    rng = np.random.default_rng(0)
+    differences = rng.choice(
+        [-1, -2 / 3, -1 / 3, 0, 1 / 3, 2 / 3, 1],
+        800,
+        p=[0.02, 0.06, 0.06, 0.7, 0.05, 0.05, 0.06],
+    )
+    expected = bootstrap((differences,), np.mean, rng=0, n_resamples=5000).confidence_interval
+    assert metrics.paired_interval(differences) == pytest.approx(expected, abs=2e-3)
+
+
+def test_runs_that_agree_on_few_images_are_not_equal_without_doubt():
+    low, high = metrics.paired_interval(np.zeros(20))
+    assert -low == high == pytest.approx(1.96 / 22, abs=1e-3)
+    assert np.isnan(metrics.paired_interval(np.zeros(0))).all()
+
+
 def test_common_accuracy_is_that_of_the_common_test_images():
     table = predictions_of(FOUR)
     test = table[table["split"] == "test"]
@@ -125,23 +180,39 @@ def test_predictions_that_cannot_be_scored_are_named(spoil, message):
         metrics.accuracy(spoil(predictions_of(FOUR)))
 
 
-def run_evaluate(folder, table):
+TRAINING = {
+    "n_train": 7,
+    "epochs": 5,
+    "parameters": 400,
+    "trainable_parameters": 11,
+    "seconds": 1.5,
+    "trained_layers": ["conv_a", "dense", "logits"],
+    "first_trained": "conv_a",
+    "cached": 2048,
+    "stages": [
+        {"unfreeze": "0", "epochs": 3, "learning_rate": 1e-3, "cached": True},
+        {"unfreeze": "19", "epochs": 2, "learning_rate": 1e-5, "cached": False},
+    ],
+}
+
+
+def run_evaluate(folder, table, training=None, threshold=""):
     table.to_parquet(folder / "predictions.parquet")
     common = table[table["split"] == "test"][["image", "label", "split"]]
     common.to_parquet(folder / "common.parquet")
-    training = {"n_train": 7, "epochs": 3, "trainable_parameters": 11, "seconds": 1.5}
+    training = training or TRAINING
     (folder / "training.json").write_text(json.dumps(training))
     evaluate.main(
         f"--predictions {folder}/predictions.parquet --training {folder}/training.json "
         f"--common {folder}/common.parquet --model mobilenet --unfreeze 0 --variant lungs "
-        f"--seed 3 --output {folder}/out".split()
+        f"--seed 3 --threshold={threshold} --output {folder}/out".split()
     )
+    return pd.read_csv(folder / "out/metrics.tsv", sep="\t", dtype={"unfreeze": str})
 
 
 def test_evaluate_writes_one_row(tmp_path):
     table = predictions_of(FOUR)
-    run_evaluate(tmp_path, table)
-    measured = pd.read_csv(tmp_path / "out/metrics.tsv", sep="\t", dtype={"unfreeze": str})
+    measured = run_evaluate(tmp_path, table)
     assert list(measured.columns) == evaluate.COLUMNS
     row = measured.iloc[0]
     part = table[table["split"] == "validation"]
@@ -154,6 +225,59 @@ def test_evaluate_writes_one_row(tmp_path):
     assert row["macro_f1"] == pytest.approx(
         reference.f1_score(table["label"][120:], given(table[120:], FOUR), average="macro")
     )
+
+
+def test_evaluate_says_what_was_trained(tmp_path):
+    row = run_evaluate(tmp_path, predictions_of(FOUR)).iloc[0]
+    assert (row["trained_layers"], row["first_trained"], row["cached_bytes"]) == (3, "conv_a", 2048)
+    assert (row["parameters"], row["trainable_parameters"], row["epochs"]) == (400, 11, 5)
+    assert row["stages"] == (
+        "unfreeze 0: 3 epochs at 0.001, cached; unfreeze 19: 2 epochs at 1e-05"
+    )
+
+
+def test_evaluate_of_a_classifier_leaves_cells_empty(tmp_path):
+    record = dict.fromkeys(TRAINING) | {"n_train": 7, "seconds": 1.5}
+    run_evaluate(tmp_path, predictions_of(["normal", "sick"]), record)
+    written = pd.read_csv(tmp_path / "out/metrics.tsv", sep="\t", dtype=str, keep_default_na=False)
+    empty = [name for name in written if written[name][0] == ""]
+    assert empty == [
+        *("epochs", "trainable_parameters", "trained_layers", "first_trained", "parameters"),
+        *("cached_bytes", "stages", "threshold"),
+    ]
+
+
+def test_evaluate_with_a_threshold(tmp_path):
+    table = predictions_of(["normal", "sick"])
+    row = run_evaluate(tmp_path, table, threshold="0.3").iloc[0]
+    test = table[120:]
+    said = np.where(test["p_sick"] >= 0.3, "sick", "normal")
+    assert row["threshold"] == 0.3
+    assert row["test_accuracy"] == pytest.approx((said == test["label"]).mean())
+    assert row["macro_f1"] == pytest.approx(
+        reference.f1_score(test["label"], said, average="macro")
+    )
+    confusion = pd.read_csv(tmp_path / "out/confusion.tsv", sep="\t").query("split == 'test'")
+    assert confusion["images"].tolist() == (
+        reference.confusion_matrix(test["label"], said).ravel().tolist()
+    )
+
+
+@pytest.mark.parametrize("threshold", ["", "null"])
+def test_evaluate_without_a_threshold_takes_the_larger_probability(tmp_path, threshold):
+    table = predictions_of(["normal", "sick"])
+    row = run_evaluate(tmp_path, table, threshold=threshold).iloc[0]
+    assert row["test_accuracy"] == pytest.approx(
+        ((table["p_sick"] > 0.5) == (table["label"] == "sick"))[120:].mean()
+    )
+    assert np.isnan(row["threshold"])
+
+
+@pytest.mark.parametrize("threshold", ["1.5", "30%", "-0.1"])
+def test_evaluate_refuses_a_threshold_that_is_no_share(tmp_path, capsys, threshold):
+    with pytest.raises(SystemExit):
+        run_evaluate(tmp_path, predictions_of(["normal", "sick"]), threshold=threshold)
+    assert f"invalid share value: '{threshold}'" in capsys.readouterr().err
 
 
 def test_evaluate_without_predictions_writes_headers_only(tmp_path):
