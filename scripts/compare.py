@@ -1,23 +1,26 @@
 """Put every published figure beside what the runs of this project give.
 
-Settings: the filter over the run table, the seeds, and the variants of the configuration (which
-name the sampling of each).
+Settings: the filter over the run table, the seeds, the variants of the configuration (which name
+the sampling of each), what the selected models are like and in which stages they train, and the
+variant on which each tuned model was searched.
 Inputs: the run table, the scores of every run (``metrics.tsv``, ``per_class.tsv`` under
-``<variant>/<model>/unfreeze-<unfreeze>/seed-<seed>``), the table of resampling with its shortfalls,
-and the published figures.
-Outputs: ``runs.tsv`` (one row a selected run and seed) and one file for each published table, one
-row a published figure: the mean over seeds with its 95 % interval (Wilson, on the images of one
-evaluation), the standard deviation between seeds, and where the run was not made, why.
+``<variant>/<model>/unfreeze-<unfreeze>/seed-<seed>``, and there for models that are like another
+``predictions.parquet``), what the searches found (``<model>/<variant>/best.json``), the table of
+resampling with its shortfalls, and the published figures.
+Outputs: ``runs.tsv`` (one row a selected run and seed), one file for each published table, one row
+a published figure: the mean over seeds with its 95 % interval (Wilson, on the images of one
+evaluation), the standard deviation between seeds, and where the run was not made, why; and
+``protocol.tsv``, the published protocol beside the recommended one (see `pulmoscan.protocols`).
 """
 
 import argparse
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
-from pulmoscan import command, metrics, published, runs
+from pulmoscan import command, metrics, protocols, published, runs
 from pulmoscan.atomic import replacing
 
 COLUMNS = [
@@ -35,9 +38,19 @@ COLUMNS = [
     "status",
     "note",
 ]
-COUNTS = ("n_train", "n_validation", "n_test", "epochs", "trainable_parameters")
+COUNTS = (
+    "n_train",
+    "n_validation",
+    "n_test",
+    "epochs",
+    "trainable_parameters",
+    "trained_layers",
+    "parameters",
+    "cached_bytes",
+)
 RUN = "run"
 NOT_RUN = "not run: "
+NO_FIGURE = "found by the search; the study gives no figure"
 
 
 def read_trainings(folder: Path, seeds: Sequence[int]) -> dict[int, published.Training]:
@@ -58,6 +71,33 @@ def read_trainings(folder: Path, seeds: Sequence[int]) -> dict[int, published.Tr
     return trainings
 
 
+def read_answers(
+    folder: Path, trainings: Mapping[int, published.Training]
+) -> dict[int, pd.DataFrame]:
+    """Return ``image, split, right`` of a run's trainings by seed, without those not at hand."""
+    answers = {}
+    for seed, training in trainings.items():
+        path = folder / f"seed-{seed}" / "predictions.parquet"
+        if path.is_file():
+            predictions = pd.read_parquet(path)
+            threshold = training.metrics["threshold"].item()
+            given = metrics.predicted(predictions, None if math.isnan(threshold) else threshold)
+            answers[seed] = predictions[["image", "split"]].assign(
+                right=given == predictions["label"]
+            )
+    return answers
+
+
+def read_searches(folder: Path, tuned: Mapping[str, str]) -> dict[str, dict]:
+    """Return the hyperparameters that each model's search found, without those not made."""
+    files = {model: folder / model / variant / "best.json" for model, variant in tuned.items()}
+    return {
+        model: json.loads(path.read_text(encoding="utf-8"))["hyperparameters"]
+        for model, path in files.items()
+        if path.is_file()
+    }
+
+
 def shortfalls(resampling: pd.DataFrame, variants: dict[str, dict]) -> tuple[dict, dict]:
     """Return for each variant why its sampling is empty, and how far it is short though it is not.
 
@@ -75,11 +115,17 @@ def shortfalls(resampling: pd.DataFrame, variants: dict[str, dict]) -> tuple[dic
     )
 
 
-def with_own_runs(figures: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """Return the published figures with a row for every run that stands in a table without one.
+def with_own_runs(
+    figures: pd.DataFrame, table: pd.DataFrame, found: Mapping[str, dict]
+) -> pd.DataFrame:
+    """Return the published figures with rows for what was not published.
 
-    Its published value is empty, and its metric the first of that table. Raises ``ValueError`` for
-    a table that was not published.
+    A run that stands in a table without a published figure gets a row there: its published value
+    is empty, and its metric the first of that table. In the table of what searches found, every
+    setting that one found and the study does not give has a row.
+
+    Raises:
+        ValueError: for a table that was not published.
     """
     named = {name for names in table["tables"] for name in runs.table_names(names)}
     if strangers := sorted(named - set(figures["table"])):
@@ -87,19 +133,35 @@ def with_own_runs(figures: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
             f"the run table: no published table {strangers[0]!r}; "
             f"there are {', '.join(figures['table'].unique())}"
         )
-    known = set(map(tuple, figures[["table", *runs.KEY]].to_numpy()))
-    own = [
-        {
-            "table": name,
-            **{key: run[key] for key in runs.KEY},
-            "metric": figures.loc[figures["table"] == name, "metric"].iloc[0],
-            "note": "not in the study",
-        }
+    identity = ["table", *runs.KEY]
+    known = set(map(tuple, figures[identity].to_numpy()))
+    standing = [
+        (name, *run[runs.KEY])
         for _, run in table.iterrows()
         for name in runs.table_names(run["tables"])
-        if (name, *run[runs.KEY]) not in known
     ]
+    first = figures.groupby("table")["metric"].first()
+    own = [
+        dict(zip(identity, place, strict=True)) | {"metric": metric, "note": "not in the study"}
+        for place in standing
+        if place not in known
+        for metric in _own_metrics(first[place[0]], found.get(place[1]))
+    ]
+    published_settings = figures[figures["metric"].map(published.is_setting)]
+    for place, part in published_settings.groupby(identity, sort=False):
+        others = [f"{published.SETTING}{name}" for name in found.get(place[1], ())]
+        own += [
+            dict(zip(identity, place, strict=True)) | {"metric": metric, "note": NO_FIGURE}
+            for metric in others
+            if metric not in set(part["metric"])
+        ]
     return pd.concat([figures, pd.DataFrame(own, columns=figures.columns)]).fillna("")
+
+
+def _own_metrics(first: str, found: Mapping[str, object] | None) -> list[str]:
+    if published.is_setting(first) and found:
+        return [f"{published.SETTING}{name}" for name in found]
+    return [first]
 
 
 def reason_not_run(run: tuple[str, ...], table: pd.DataFrame, selected: set, empty: str) -> str:
@@ -135,12 +197,10 @@ def compare(
 ) -> dict[str, object]:
     """Return the row of one published figure."""
     value = published.number(figure["value"])
-    images = published.number(figure["n"])
     row = {key: figure[key] for key in [*runs.KEY, "metric"]} | {"published": figure["value"]}
-    if not math.isnan(value * images):
-        # A printed share is rounded; the nearest whole number of images is what was counted.
-        counted = round(value * images) / images
-        row["published_low"], row["published_high"] = metrics.wilson(counted, images)
+    row["published_low"], row["published_high"] = published.interval(
+        value, published.number(figure["n"])
+    )
     notes = [figure["note"]]
     measured = published.measure(figure["metric"], trainings) if trainings else None
     if measured is None:
@@ -154,6 +214,68 @@ def compare(
     return row
 
 
+def compare_setting(
+    figure: pd.Series, found: Mapping[str, object] | None, variant: str, reason: str
+) -> dict[str, object]:
+    """Return the row of one setting that a search found.
+
+    ``found`` holds the settings of the model's search, None where there was none, ``variant`` what
+    it was searched on. Numbers are compared as numbers; a setting may also be text.
+    """
+    row = {key: figure[key] for key in [*runs.KEY, "metric"]} | {"published": figure["value"]}
+    name = figure["metric"].removeprefix(published.SETTING)
+    notes = [figure["note"]]
+    if found is None:
+        row |= {"n": 0, "status": NOT_RUN + reason}
+    elif name not in found:
+        row |= {"n": 0, "status": NOT_RUN + "not in the search space"}
+    else:
+        row |= {"n": 1, "reproduced": found[name], "status": RUN}
+        if isinstance(found[name], int | float):
+            row["difference"] = found[name] - published.number(figure["value"])
+        notes += [f"searched on {variant}"] if variant != figure["variant"] else []
+    row["note"] = "; ".join(filter(None, notes))
+    return row
+
+
+def protocol_table(
+    pairs: Sequence[tuple[tuple, tuple]],
+    models: Mapping[str, Mapping],
+    figures: pd.DataFrame,
+    trainings: Mapping[tuple, dict],
+    answers: Mapping[tuple, dict],
+    reasons: Mapping[tuple, str],
+    smaller: Mapping[str, str],
+) -> pd.DataFrame:
+    """Return the published protocol beside the recommended one, two metrics a pair of runs.
+
+    ``reasons`` says for each run why it has no scores, should it have none.
+    """
+    printed = figures.drop_duplicates([*runs.KEY, "metric"]).set_index([*runs.KEY, "metric"])
+    rows = []
+    for base, staged in pairs:
+        for metric in protocols.METRICS:
+            key = (*base, metric)
+            value, n = printed.loc[key, ["value", "n"]] if key in printed.index else ("", "")
+            row = protocols.row(
+                *(base, staged, metric, value, published.number(n)),
+                *((table.get(base, {}), table.get(staged, {})) for table in (trainings, answers)),
+            )
+            missing = [
+                f"{run[0]}: {reasons[run]}" for run in (base, staged) if not trainings.get(run)
+            ]
+            row["status"] = NOT_RUN + "; ".join(missing) if missing else RUN
+            of_staged = printed["value"].get((*staged, metric), "")
+            notes = [
+                row["note"],
+                f"the study gives {of_staged} for {staged[0]} itself" if of_staged else "",
+                protocols.confounded(models.get(base[0], {}), models[staged[0]]),
+                "" if missing else smaller.get(base[2], ""),
+            ]
+            rows.append(row | {"note": "; ".join(filter(None, notes))})
+    return pd.DataFrame(rows).reindex(columns=protocols.COLUMNS)
+
+
 def main(argv: Sequence[str]) -> None:
     """Read the scores of all selected runs and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -161,6 +283,11 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--filter", default="", help="pandas query over the run table")
     parser.add_argument("--seeds", type=int, nargs="+", required=True)
     parser.add_argument("--variants", type=json.loads, default={}, help="of the configuration")
+    parser.add_argument(
+        "--models", type=json.loads, default={}, help="like, stages, network of each"
+    )
+    parser.add_argument("--tuned", type=json.loads, default={}, help="variant of each tuned model")
+    parser.add_argument("--tuning", type=Path, default=Path("results/tuning"), help="folder")
     parser.add_argument("--results", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--resampling", type=Path, required=True, help="asked, got, shortfall")
     parser.add_argument("--published", type=Path, required=True, help="published figures")
@@ -168,7 +295,8 @@ def main(argv: Sequence[str]) -> None:
     arguments = parser.parse_args(argv)
 
     table = runs.read(arguments.runs)
-    figures = with_own_runs(published.read(arguments.published), table)
+    found = read_searches(arguments.tuning, arguments.tuned)
+    figures = with_own_runs(published.read(arguments.published), table, found)
     selected = runs.select(table, arguments.filter)
     resampling = pd.read_csv(arguments.resampling, sep="\t", dtype=str, keep_default_na=False)
     empty, smaller = shortfalls(resampling, arguments.variants)
@@ -179,14 +307,39 @@ def main(argv: Sequence[str]) -> None:
         else read_trainings(arguments.results / runs.name(*run), arguments.seeds)
         for run in map(tuple, selected[runs.KEY].to_numpy())
     }
-    written = {"runs": table_of_runs(selected, arguments.seeds, trainings, empty)}
-    for name, part in figures.groupby("table", sort=False):
-        rows = []
-        for _, figure in part.iterrows():
-            run = tuple(figure[runs.KEY])
-            reason = reason_not_run(run, table, set(trainings), empty.get(run[2], ""))
+
+    def reason(run: tuple[str, ...]) -> str:
+        return reason_not_run(run, table, set(trainings), empty.get(run[2], ""))
+
+    def row_of(figure: pd.Series) -> dict[str, object]:
+        run = tuple(figure[runs.KEY])
+        if not published.is_setting(figure["metric"]):
             scores = list(trainings.get(run, {}).values())
-            rows.append(compare(figure, scores, reason, smaller.get(run[2], "")))
+            return compare(figure, scores, reason(run), smaller.get(run[2], ""))
+        variant = arguments.tuned.get(run[0], "")
+        missing = reason(run) if run not in trainings else empty.get(variant) or "no search found"
+        return compare_setting(figure, found.get(run[0]), variant, missing)
+
+    pairs = protocols.pairs(selected, arguments.models)
+    written = {
+        "runs": table_of_runs(selected, arguments.seeds, trainings, empty),
+        "protocol": protocol_table(
+            pairs,
+            arguments.models,
+            figures,
+            trainings,
+            {
+                run: read_answers(arguments.results / runs.name(*run), trainings[run])
+                for pair in pairs
+                for run in pair
+                if trainings.get(run)
+            },
+            {run: reason(run) for pair in pairs for run in pair},
+            smaller,
+        ),
+    }
+    for name, part in figures.groupby("table", sort=False):
+        rows = [row_of(figure) for _, figure in part.iterrows()]
         written[name] = pd.DataFrame(rows).reindex(columns=COLUMNS)
     for name, result in written.items():
         with replacing(arguments.output / f"{name}.tsv") as path:

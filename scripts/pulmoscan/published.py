@@ -17,6 +17,7 @@ from pulmoscan.metrics import POSITIVE, wilson
 
 COLUMNS = ["table", *runs.KEY, "metric", "value", "n", "note"]
 COUNTS = ("TP", "FN", "FP", "TN")
+SETTING = "best/"
 SPLIT_OF = {"val": "validation", "test": "test"}
 
 
@@ -83,13 +84,28 @@ def number(text: str) -> float:
         return math.nan
 
 
+def interval(value: float, images: float) -> tuple[float, float]:
+    """Return the 95 % Wilson interval of a printed share of a number of images, NaN without one.
+
+    A printed share is rounded; the nearest whole number of images is what was counted.
+    """
+    if math.isnan(value) or math.isnan(images):
+        return math.nan, math.nan
+    return wilson(round(value * images) / images, images)
+
+
+def is_setting(metric: str) -> bool:
+    """Return whether a metric is a hyperparameter that a search found."""
+    return metric.startswith(SETTING)
+
+
 def measure(metric: str, trainings: list[Training]) -> Measured | None:
     """Return a published metric of a run's trainings, or None when they do not hold it.
 
     Raises:
         ValueError: when the metric is not one that the module knows.
     """
-    if metric.startswith("best/"):
+    if is_setting(metric):
         return None
     if metric in COUNTS:
         return _of_class(trainings, "test", POSITIVE, metric.lower())
