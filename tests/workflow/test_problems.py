@@ -14,7 +14,7 @@ import pytest
             {"training": {"epohcs": 3}},
             "config: training: 'epohcs' is not a known key: did you mean",
         ),
-        ({"run_filter": "model == 'resnet'"}, "leaves none of the 6 runs"),
+        ({"run_filter": "model == 'resnet'"}, "leaves none of the 10 runs"),
         ({"run_filter": "modle == 'lenet5'"}, "run_filter \"modle == 'lenet5'\" cannot be read"),
         ({"runs": "runs.tsv"}, "runs: cannot read the run table runs.tsv: No such file"),
         (

@@ -11,14 +11,17 @@ import numpy as np
 import pytest
 
 AFTER_TRAIN = {"evaluate", "compare", "gradcam"}
+# Trainings with partly frozen layers compute the features that they need again.
+TRAIN = {"train", "cut"} | AFTER_TRAIN
 AFTER_SPLIT = {
     "sampling",
     "resampling",
     "source_oracle",
     "dataset_facts",
     "features",
-    "train",
-} | AFTER_TRAIN
+    "tune",
+    "classify",
+} | TRAIN
 AFTER_PACK = {"audit", "split"} | AFTER_SPLIT
 AFTER_DOWNLOAD = {"pack"} | AFTER_PACK
 # The report ends in the configuration, hashes and costs of what ran, so any change reaches it.
@@ -34,13 +37,15 @@ def test_nothing_runs_the_second_time(finished):
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        ({"training": {"learning_rate": 0.002}}, {"train"} | AFTER_TRAIN),
+        ({"training": {"learning_rate": 0.002}}, {"tune"} | TRAIN),
         ({"explain": {"seed": 7}}, {"gradcam"}),
         ({"augmentation": {"rotation": 3}}, set()),
         ({"pixels": {"outside": {"enhance": ["blur"]}}}, {"features", "train"} | AFTER_TRAIN),
+        ({"features": {"dtype": "float16"}}, TRAIN),
+        ({"models": {"knn": {"threshold": 0.4}}}, {"evaluate", "compare"}),
         ({"splits": {"grouped": {"seed": 5}}}, {"split"} | AFTER_SPLIT),
         ({"splits": {"naive": {"seed": 5}}}, set()),
-        ({"weights": {"seed": 3}}, {"weights", "features", "train"} | AFTER_TRAIN),
+        ({"weights": {"seed": 3}}, {"weights", "features", "tune"} | TRAIN),
         ({"run_filter": "model == 'lenet5' and variant != 'lungs-4000'"}, {"compare"}),
         ({"image_size": 48}, AFTER_DOWNLOAD),
     ],
@@ -61,12 +66,14 @@ def test_a_parameter_of_one_model_leaves_the_others(finished):
     [
         ("scripts/gradcam.py", {"gradcam"}),
         ("scripts/evaluate.py", {"evaluate", "compare"}),
-        ("scripts/pulmoscan/pixels.py", {"features", "train"} | AFTER_TRAIN),
+        ("scripts/pulmoscan/pixels.py", {"features", "tune", "classify"} | TRAIN),
         ("scripts/pulmoscan/duplicates.py", {"audit", "split"} | AFTER_SPLIT),
         ("scripts/pulmoscan/local.py", {"download"} | AFTER_DOWNLOAD),
         ("scripts/pulmoscan/kaggle.py", set()),  # the data set is local
-        ("scripts/pulmoscan/networks.py", {"train"} | AFTER_TRAIN),
-        ("scripts/pulmoscan/backbones.py", {"weights", "features", "train"} | AFTER_TRAIN),
+        ("scripts/pulmoscan/networks.py", {"features", "tune"} | TRAIN),
+        ("scripts/pulmoscan/backbones.py", {"weights", "features", "tune"} | TRAIN),
+        ("scripts/tune.py", {"tune", "train"} | AFTER_TRAIN),
+        ("scripts/classify.py", {"classify", "evaluate", "compare"}),
         ("scripts/pulmoscan/figures.py", set()),
     ],
 )

@@ -23,7 +23,7 @@ def test_the_first_line_of_the_report_says_what_the_images_are(finished):
 
 def test_the_metrics_of_a_run_are_those_of_its_predictions(finished):
     runs = table(finished, "runs")
-    assert len(runs) == 5
+    assert len(runs) == 9
     for run in runs.itertuples():
         folder = f"results/runs/{run.variant}/{run.model}/unfreeze-{run.unfreeze}/seed-{run.seed}"
         predictions = pd.read_parquet(finished.folder / folder / "predictions.parquet")
@@ -68,8 +68,8 @@ def test_every_published_table_is_written_with_a_status_in_each_row(finished, re
         written = table(finished, name)
         own = written["note"].fillna("").str.startswith("not in the study")
         assert (~own).sum() == len(rows)
-        # The demo's own row in a published table, left out by the tests' run_filter.
-        assert own.sum() == (name == "dataset_size")
+        # The demo's own rows in published tables.
+        assert own.sum() == {"dataset_size": 1, "histogram_binary": 1}.get(name, 0)
         assert written["status"].str.match("run$|not run: .+").all()
         assert written.loc[written["status"] == "run", "reproduced"].notna().all()
         assert written.loc[written["status"] != "run", "reproduced"].isna().all()
@@ -77,8 +77,10 @@ def test_every_published_table_is_written_with_a_status_in_each_row(finished, re
     assert synthesis.loc[synthesis["status"] == "run", "model"].tolist() == ["lenet5"]
 
 
-def test_every_run_is_explained(finished):
-    for run in table(finished, "runs").itertuples():
+def test_every_run_on_images_is_explained(finished):
+    runs = table(finished, "runs")
+    assert not (finished.folder / "results/explain/histogram-binary").exists()
+    for run in runs[runs["variant"] != "histogram-binary"].itertuples():
         folder = f"results/explain/{run.variant}/{run.model}/unfreeze-{run.unfreeze}"
         scores = pd.read_csv(finished.folder / folder / "scores.tsv", sep="\t")
         cams = np.load(finished.folder / folder / "cams.npy")
@@ -92,7 +94,17 @@ def test_every_run_is_explained(finished):
 
 def test_the_costs_of_every_stage_are_on_the_last_page(finished):
     costs = table(finished, "costs")
-    assert {"download", "pack", "audit", "features", "train", "gradcam"} <= set(costs["rule"])
+    assert {
+        "download",
+        "pack",
+        "audit",
+        "features",
+        "cut",
+        "tune",
+        "train",
+        "classify",
+        "gradcam",
+    } <= set(costs["rule"])
     assert (costs["seconds"] >= 0).all()
     settings = json.loads((finished.folder / "results/config.json").read_text())
     assert settings["dataset"]["path"] is None
@@ -108,3 +120,54 @@ def test_no_path_of_the_machine_is_in_the_results(finished):
         for path in finished.folder.glob(pattern):
             assert str(finished.folder) not in path.read_text(), path
             assert not re.search(r"/(home|root|Users)/", path.read_text()), path
+
+
+def test_a_search_is_kept_and_its_best_setting_trained(finished):
+    results = finished.folder / "results"
+    folder = results / "tuning/mobilenet-small-tuned/lungs"
+    best = json.loads((folder / "best.json").read_text())
+    trials = pd.read_csv(folder / "trials.tsv", sep="\t")
+    assert len(trials) == best["trials"] >= 4
+    assert best["val_accuracy"] == trials["val_accuracy"].max()
+    row = trials.set_index("trial").loc[best["trial"]]
+    assert {name: row[name] for name in best["hyperparameters"]} == best["hyperparameters"]
+    run = results / "runs/lungs/mobilenet-small-tuned/unfreeze-0/seed-0"
+    model = keras.saving.load_model(run / "model.keras", safe_mode=True)
+    assert model.get_layer("dense_1").units == best["hyperparameters"]["dense_1"]
+    tuned = table(finished, "tuned_heads")
+    assert len(tuned) > 0
+
+
+def test_features_of_partly_frozen_networks_do_not_stay(finished):
+    results = finished.folder / "results"
+    assert not list(results.glob("features/*/unfreeze-*/*.npy"))
+    described = json.loads(
+        (results / "features/mobilenet_0_25-32px/unfreeze-19/lungs.json").read_text()
+    )
+    assert described["kept"]
+    for model in ("mobilenet-small", "mobilenet-small-recommended"):
+        run = results / f"runs/lungs/{model}/unfreeze-19/seed-0"
+        training = json.loads((run / "training.json").read_text())
+        assert training["stages"][-1]["cached"]
+        assert training["first_trained"] == described["first_trained"]
+
+
+def test_the_two_protocols_stand_side_by_side(finished):
+    protocol = table(finished, "protocol")
+    rows = protocol[protocol["status"] == "run"]
+    assert set(rows["metric"]) == {"val_accuracy", "test_accuracy"}
+    runs = table(finished, "runs").set_index(["model", "unfreeze", "variant"])
+    for row in rows.itertuples():
+        published = runs.loc[("mobilenet-small", "19", "lungs"), row.metric]
+        staged = runs.loc[("mobilenet-small-recommended", "19", "lungs"), row.metric]
+        np.testing.assert_allclose(row.difference, staged - published, atol=1e-9)
+
+
+def test_stages_are_told_apart_in_the_history(finished):
+    run = "results/runs/lungs/mobilenet-small-recommended/unfreeze-19/seed-0"
+    history = pd.read_csv(finished.folder / run / "history.tsv", sep="\t")
+    assert history["epoch"].tolist() == list(range(1, len(history) + 1))
+    assert history.groupby("stage")["learning_rate"].first().round(8).to_dict() == {
+        1: 0.001,
+        2: 0.00001,
+    }

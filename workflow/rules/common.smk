@@ -186,7 +186,7 @@ def features_samplings(wildcards):
 def cut_settings(wildcards):
     """Return what the temporary features of a training depend on beside its own inputs."""
     features = features_of(wildcards.model, wildcards.unfreeze, wildcards.variant)
-    if any("/unfreeze-" in path for path in features.values()):
+    if any(Path(path).parent.name.startswith("unfreeze") for path in features.values()):
         return as_json([config["features"], code("scripts/features.py")])
     return ""
 
