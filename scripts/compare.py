@@ -50,7 +50,7 @@ COUNTS = (
 )
 RUN = "run"
 NOT_RUN = "not run: "
-NO_FIGURE = "found by the search; the study gives no figure"
+NO_FIGURE = "not in the report of the study, found by the search"
 
 
 def read_trainings(folder: Path, seeds: Sequence[int]) -> dict[int, published.Training]:
@@ -120,9 +120,9 @@ def with_own_runs(
 ) -> pd.DataFrame:
     """Return the published figures with rows for what was not published.
 
-    A run that stands in a table without a published figure gets a row there: its published value
-    is empty, and its metric the first of that table. In the table of what searches found, every
-    setting that one found and the study does not give has a row.
+    A run that stands in a table without a published figure gets rows there: their published value
+    is empty, and their metrics are the accuracies of that table, or else its first metric. In the
+    table of searches, every setting that one found and the study does not give has a row.
 
     Raises:
         ValueError: for a table that was not published.
@@ -140,12 +140,12 @@ def with_own_runs(
         for _, run in table.iterrows()
         for name in runs.table_names(run["tables"])
     ]
-    first = figures.groupby("table")["metric"].first()
+    of_table = figures.groupby("table")["metric"].unique()
     own = [
         dict(zip(identity, place, strict=True)) | {"metric": metric, "note": "not in the study"}
         for place in standing
         if place not in known
-        for metric in _own_metrics(first[place[0]], found.get(place[1]))
+        for metric in _own_metrics(of_table[place[0]], found.get(place[1]))
     ]
     published_settings = figures[figures["metric"].map(published.is_setting)]
     for place, part in published_settings.groupby(identity, sort=False):
@@ -158,10 +158,10 @@ def with_own_runs(
     return pd.concat([figures, pd.DataFrame(own, columns=figures.columns)]).fillna("")
 
 
-def _own_metrics(first: str, found: Mapping[str, object] | None) -> list[str]:
-    if published.is_setting(first) and found:
+def _own_metrics(names: Sequence[str], found: Mapping[str, object] | None) -> list[str]:
+    if found and published.is_setting(names[0]):
         return [f"{published.SETTING}{name}" for name in found]
-    return [first]
+    return [name for name in names if name.endswith("_accuracy")] or [names[0]]
 
 
 def reason_not_run(run: tuple[str, ...], table: pd.DataFrame, selected: set, empty: str) -> str:

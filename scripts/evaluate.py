@@ -14,6 +14,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from pulmoscan import command, metrics
 from pulmoscan.atomic import replacing
@@ -85,18 +86,24 @@ def score(
     layers = training.get("trained_layers")
     row["trained_layers"] = None if layers is None else len(layers)
     row["cached_bytes"] = training.get("cached")
-    row["stages"] = described(training.get("stages") or [])
+    row["stages"] = described(training.get("stages") or [], bool(training.get("augmented")))
     row["threshold"] = threshold
     return pd.DataFrame([row])[COLUMNS]
 
 
-def described(stages: Sequence[dict]) -> str:
-    """Return the stages of a training as text, as in ``unfreeze 0: 9 epochs at 0.001, cached``."""
-    return "; ".join(
-        f"unfreeze {stage['unfreeze']}: {stage['epochs']} epochs at {stage['learning_rate']:g}"
-        + (", cached" if stage.get("cached") else "")
+def described(stages: Sequence[dict], augmented: bool) -> str:
+    """Return how a network was trained, as in ``9 epochs at 0.001, cached``.
+
+    *Cached* is a stage that was given the output of the frozen layers, which was computed once. Of
+    several stages each says what it unfreezes.
+    """
+    parts = [
+        (f"unfreeze {stage['unfreeze']}: " if len(stages) > 1 else "")
+        + f"{stage['epochs']} epochs at {np.format_float_positional(stage['learning_rate'])}"
+        + (", cached" if stage["cached"] else "")
         for stage in stages
-    )
+    ]
+    return "; ".join(parts + ["augmented, so nothing is cached"] * augmented)
 
 
 def share(text: str) -> float | None:

@@ -356,6 +356,17 @@ def test_a_run_of_ones_own_stands_in_the_table_it_names(tmp_path, repository):
         assert row["note"].startswith("not in the study; sampling 'balanced' got 1,900")
 
 
+def test_a_run_of_ones_own_is_given_the_accuracies_of_its_table(tmp_path, repository):
+    own = RUNS.splitlines()[0] + "\nof-mine\t0\tlungs\tthree_classes, histogram_binary\n"
+    tables = run_compare(tmp_path, repository, table=own)
+    for name, expected in (
+        ("three_classes", ["val_accuracy", "test_accuracy"]),
+        ("histogram_binary", ["test_accuracy"]),
+    ):
+        rows = tables[name][tables[name]["model"] == "of-mine"]
+        assert rows["metric"].tolist() == expected
+
+
 def test_filter_that_leaves_nothing_is_an_error(tmp_path, repository):
     with pytest.raises(ValueError, match="leaves none of the 4 runs"):
         run_compare(tmp_path, repository, query="model == 'mobilnet'")

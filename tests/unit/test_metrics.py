@@ -232,8 +232,16 @@ def test_evaluate_says_what_was_trained(tmp_path):
     assert (row["trained_layers"], row["first_trained"], row["cached_bytes"]) == (3, "conv_a", 2048)
     assert (row["parameters"], row["trainable_parameters"], row["epochs"]) == (400, 11, 5)
     assert row["stages"] == (
-        "unfreeze 0: 3 epochs at 0.001, cached; unfreeze 19: 2 epochs at 1e-05"
+        "unfreeze 0: 3 epochs at 0.001, cached; unfreeze 19: 2 epochs at 0.00001"
     )
+
+
+def test_evaluate_says_why_an_augmented_training_has_no_cache(tmp_path):
+    stages = [{"unfreeze": "0", "epochs": 4, "learning_rate": 0.001, "cached": False}]
+    record = TRAINING | {"stages": stages, "cached": None, "augmented": True}
+    row = run_evaluate(tmp_path, predictions_of(FOUR), record).iloc[0]
+    assert row["stages"] == "4 epochs at 0.001; augmented, so nothing is cached"
+    assert np.isnan(row["cached_bytes"])
 
 
 def test_evaluate_of_a_classifier_leaves_cells_empty(tmp_path):
