@@ -9,9 +9,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from pulmoscan.published import number
+from pulmoscan import metrics, runs
+from pulmoscan.published import SETTING, number
 
 COUNTS = ("TP", "FN", "FP", "TN")
+TRAINED = [
+    "trained_layers",
+    "first_trained",
+    "trainable_parameters",
+    "parameters",
+    "cached_bytes",
+    "stages",
+]
+NAMES = {"unfreeze": "unfrozen", "recommended_model": "recommended"}
 EXCELLENT = 0.90  # the study marks accuracies above this in green
 STYLE = """<style>
 .jp-RenderedHTMLCommon {font-family: system-ui, "Segoe UI", Helvetica, Arial, sans-serif;
@@ -31,8 +41,8 @@ body main, body.jp-Notebook {max-width: 1080px; margin: 0 auto}
 .jp-RenderedHTMLCommon .report-table table {border-collapse: collapse; font-size: 0.86em;
   margin: 0; display: table; table-layout: auto}
 .jp-RenderedHTMLCommon .report-table th {background: #f1f4f7; text-align: left;
-  border-bottom: 2px solid #c9d1d9; padding: 4px 10px; white-space: nowrap}
-.jp-RenderedHTMLCommon .report-table td {border-bottom: 1px solid #e4e8ec; padding: 3px 10px;
+  border-bottom: 2px solid #c9d1d9; padding: 4px 8px; white-space: nowrap}
+.jp-RenderedHTMLCommon .report-table td {border-bottom: 1px solid #e4e8ec; padding: 3px 8px;
   text-align: left; vertical-align: top; white-space: nowrap}
 .jp-RenderedHTMLCommon .report-table td.wide {white-space: normal; min-width: 15em;
   overflow-wrap: anywhere}
@@ -150,15 +160,13 @@ def compared(rows: pd.DataFrame) -> str:
     if not ran.all():
         reasons = rows.loc[~ran, "status"].str.removeprefix("not run: ").value_counts()
         summary = "; ".join(f"{number_} {reason}" for reason, number_ in reasons.items())
-        what = f"{(~ran).sum()} of {len(rows)} published figures without a run ({summary})"
+        what = f"{(~ran).sum()} of {len(rows)} rows without a run ({summary})"
         parts.append(folded(what, _beside(rows[~ran])))
     return "".join(parts)
 
 
 def _beside(rows: pd.DataFrame) -> str:
     def shown(value: float, metric: str) -> str:
-        if metric.startswith("best/"):
-            return "–" if math.isnan(value) else f"{value:g}"
         return decimal(value, 1).removesuffix(".0") if metric in COUNTS else share(value)
 
     def as_published(text: str, metric: str) -> str:
@@ -194,6 +202,7 @@ def _beside(rows: pd.DataFrame) -> str:
         "SD": [share(value) for value in rows["sd"]],
         "Note": rows["note"].astype(object).fillna(""),
     }
+    columns["Note"], below = _told_once(columns["Note"])
     if (rows["status"] != "run").all():
         for column in ("Reproduced [95 %]", "Points", "Seeds", "SD"):
             del columns[column]
@@ -215,7 +224,185 @@ def _beside(rows: pd.DataFrame) -> str:
     if data["Metric"].nunique() == 1:  # said once, it leaves room for the notes
         caption = escaped(data["Metric"][0].capitalize()) + "."
         data = data.drop(columns="Metric")
-    return table(_without_empty(data), formats, caption, classes=marks, wide=("Note", "Not run"))
+    shown = table(_without_empty(data), formats, caption, classes=marks, wide=("Note", "Not run"))
+    return shown + below
+
+
+def _told_once(notes: pd.Series, most: int = 2, length: int = 30) -> tuple[pd.Series, str]:
+    """Return notes with a letter in place of some, and those below each other.
+
+    A note is replaced that has more than ``length`` characters and stands in more than ``most``
+    rows.
+    """
+    counts = notes[notes.str.len() > length].value_counts(sort=False)
+    often = dict(zip(counts.index[counts > most], "abcdefghijklmnopqrstuvwxyz", strict=False))
+    below = "".join(
+        f'<p class="report-caption">({letter}) {escaped(text)}</p>'
+        for text, letter in often.items()
+    )
+    return notes.map(lambda text: f"({often[text]})" if text in often else text), below
+
+
+def settings(rows: pd.DataFrame) -> str:
+    """Return the table of ``compare`` for searches: published and found settings, a row each."""
+
+    def plain(value: object) -> str:
+        text = "" if pd.isna(value) else str(value)
+        return f"{number(text):g}" if not math.isnan(number(text)) else text or "–"
+
+    def marked(value: object) -> str:
+        return "" if pd.isna(value) else str(value)
+
+    reasons = rows["status"].str.removeprefix("not run: ").replace("run", "")
+    data = pd.DataFrame(
+        {
+            "Model": rows["model"],
+            "Unfrozen": rows["unfreeze"],
+            "Variant": rows["variant"],
+            "Setting": rows["metric"].str.removeprefix(SETTING).str.replace("_", " "),
+            "Published": rows["published"].map(plain),
+            "Found": rows["reproduced"].map(plain),
+            "Note": [
+                "; ".join(filter(None, (reason, marked(note))))
+                for reason, note in zip(reasons, rows["note"], strict=True)
+            ],
+        }
+    ).sort_values("Model", kind="stable", key=lambda names: names.map(_order(names)))
+    numbers = dict.fromkeys(("Published", "Found"), escaped)
+    return table(_without_empty(data), numbers, wide=["Note"])
+
+
+def protocol(rows: pd.DataFrame) -> str:
+    """Return the published protocol beside the recommended one, for one metric, as a table.
+
+    ``rows`` are those of ``protocol.tsv``; the ones that were not run are folded, with reasons.
+    """
+    ran = rows["status"] == "run"
+    parts = [_protocols(rows[ran]) if ran.any() else note("None of these pairs of runs was made.")]
+    if not ran.all():
+        others = rows.loc[~ran, [*runs.KEY, "recommended_model", "published", "status"]]
+        others["status"] = others["status"].str.removeprefix("not run: ")
+        listed = table(others, names=NAMES | {"status": "not run"}, wide=["status"])
+        parts.append(folded(f"{len(others)} of {len(rows)} pairs without both runs", listed))
+    return "".join(parts)
+
+
+def _protocols(rows: pd.DataFrame) -> str:
+    def column(name: str, low: str, high: str, sd: str = "", sign: str = "") -> list[str]:
+        columns = [name, low, high] + ([sd] if sd else [])
+        return [percent(*values, sign=sign) for values in rows[columns].itertuples(index=False)]
+
+    rows = rows.assign(published=pd.to_numeric(rows["published"], errors="coerce"))
+    notes, below = _told_once(rows["note"].astype(object).fillna(""), most=0, length=0)
+    data = pd.DataFrame(
+        {
+            "Model": rows["model"],
+            "Unfrozen": rows["unfreeze"],
+            "Variant": rows["variant"],
+            "Published": column("published", "published_low", "published_high"),
+            "Published protocol": column("reproduced", "low", "high", "sd"),
+            "Recommended": column(
+                *("recommended", "recommended_low", "recommended_high", "recommended_sd")
+            ),
+            "Points": column(
+                *("difference", "difference_low", "difference_high", "difference_sd"), sign="+"
+            ),
+            "Seeds": rows["pairs"],
+            "Trained as": rows["recommended_model"],
+            "Note": notes,
+        }
+    )
+    numbers = ("Published", "Published protocol", "Recommended", "Points")
+    caption = "Per cent, ± standard deviation between seeds, [95 % interval]."
+    if data["Variant"].nunique() == 1:
+        caption += f" Variant: {escaped(data['Variant'].iloc[0])}."
+        data = data.drop(columns="Variant")
+    formats = dict.fromkeys(numbers, escaped) | {"Seeds": count}
+    return table(_without_empty(data), formats, caption) + below
+
+
+def percent(value: float, low: float, high: float, sd: float = math.nan, sign: str = "") -> str:
+    """Return a share in percent with its deviation and interval, where there are any.
+
+    ``sign`` is ``+`` for a difference, which shows its sign.
+    """
+    if math.isnan(value):
+        return "–"
+    text = f"{100 * value:{sign}.1f}" + ("" if math.isnan(sd) else f" ± {100 * sd:.1f}")
+    return text if math.isnan(low) else f"{text} [{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]"
+
+
+def trained(trainings: pd.DataFrame) -> str:
+    """Return what was trained in each run, a row each; ``trainings`` are rows of ``runs.tsv``.
+
+    Seeds of a run differ in their epochs only, so the first one speaks for all.
+    """
+    rows = trainings.drop_duplicates(runs.KEY)
+    rows = rows.reindex(columns=[*runs.KEY, *TRAINED]).astype(dict.fromkeys(TRAINED, object))
+    if rows[TRAINED].isna().all(axis=None):
+        return note("No network was trained in these runs.")
+    data = rows[runs.KEY].assign(
+        layers=rows["trained_layers"],
+        first=rows["first_trained"].fillna("–"),
+        weights=[
+            f"{count(part)} of {count(whole)}" if pd.notna(part) and pd.notna(whole) else "–"
+            for part, whole in zip(rows["trainable_parameters"], rows["parameters"], strict=True)
+        ],
+        cached=["–" if pd.isna(size) else f"{size / 1e6:,.1f} MB" for size in rows["cached_bytes"]],
+        stages=rows["stages"].fillna("–"),
+    )
+    return table(
+        data,
+        {"layers": count} | dict.fromkeys(("weights", "cached"), escaped),
+        names=NAMES
+        | {
+            "layers": "layers trained",
+            "first": "from",
+            "weights": "weights trained",
+            "cached": "kept",
+        },
+        wide=["stages"],
+    )
+
+
+def summary(trainings: pd.DataFrame) -> str:
+    """Return accuracies of runs, a row a run: means over seeds with their intervals and spread.
+
+    ``trainings`` are rows of ``runs.tsv`` that were run. An interval is the Wilson one of the mean
+    on the images of one evaluation, as in the other tables.
+    """
+    rows = []
+    for key, part in trainings.groupby(runs.KEY, sort=False):
+        row: dict[str, object] = dict(zip(runs.KEY, key, strict=True))
+        for name, short in (("validation", "val"), ("test", "test")):
+            values, images = part[f"{short}_accuracy"], part[f"n_{name}"].min()
+            mean = values.mean()
+            row[name] = percent(mean, *metrics.wilson(mean, images), values.std())
+        row["common"] = part["test_accuracy_common"].mean()
+        sizes = (part[name].iloc[0] for name in ("n_train", "n_validation", "n_test"))
+        row["images"] = " / ".join(map(count, sizes))
+        row["epochs"] = part["epochs"].astype(float).mean()
+        row["seconds"] = part["seconds"].mean()
+        rows.append(row | {"seeds": len(part)})
+    data = pd.DataFrame(rows)
+    if (data["seeds"] == 1).all():
+        data = data.drop(columns="seeds")
+    return table(
+        data,
+        dict.fromkeys(("validation", "test", "images"), escaped)
+        | {"common": lambda value: f"{100 * value:.1f}"}
+        | dict.fromkeys(("epochs", "seconds", "seeds"), count),
+        "One row a run. Validation and test accuracy in per cent, ± standard deviation between "
+        "seeds, [95 % interval]. <i>Common</i>: test accuracy on the images that all four-class "
+        "runs share. Images are those of training / validation / test; epochs and seconds are "
+        "means, seconds those of the training alone.",
+        {"unfreeze": "unfrozen"},
+    )
+
+
+def _order(names: pd.Series) -> dict[str, int]:
+    """Return the place of each name among those that come first."""
+    return {name: place for place, name in enumerate(names.unique())}
 
 
 def facts(rows: pd.DataFrame) -> str:
@@ -262,5 +449,6 @@ def _spelled(fact: str) -> str:
 
 def _without_empty(data: pd.DataFrame) -> pd.DataFrame:
     """Return a table without the optional columns that say nothing."""
-    said = {name: ~data[name].isin(["", "–"]) for name in ("Note", "SD") if name in data}
+    optional = ("Note", "SD", "Published")
+    said = {name: ~data[name].isin(["", "–"]) for name in optional if name in data}
     return data.drop(columns=[name for name, cells in said.items() if not cells.any()])

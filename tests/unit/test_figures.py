@@ -1,6 +1,7 @@
 """The report's figures and tables: what they show, how they are saved, and that text is escaped."""
 
 import re
+from html import unescape
 
 import cv2
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 from pulmoscan import dataset_figures, figures, page, result_figures
 from pulmoscan.database import CLASSES
+from scipy.stats import binomtest
 
 NAN = float("nan")
 INJECTED = "<script>alert('x')</script> & co"
@@ -115,13 +117,58 @@ def test_published_and_reproduced_points():
     axis = result_figures.beside_published(compared()).axes[0]
     points = [container.lines[0].get_xdata().tolist() for container in axis.containers]
     assert points == [[0.83], [0.774]]
+    names = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert names == ["published", "reproduced"]
     assert axis.get_yticklabels()[0].get_text() == "mobilenet, unfreeze 0, lungs"
 
 
+def test_nothing_published_is_not_in_the_legend():
+    axis = result_figures.beside_published(compared(published=NAN)).axes[0]
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["reproduced"]
+
+
+def test_three_protocols_in_a_row():
+    axis = result_figures.protocol(protocols().head(1)).axes[0]
+    points = [container.lines[0].get_xdata().tolist() for container in axis.containers]
+    assert points == [[0.8], [0.7], [0.85]]
+    ends = axis.containers[2].lines[2][0].get_segments()[0][:, 0]
+    assert ends.tolist() == pytest.approx([0.82, 0.88])
+
+
 def test_dataset_size_reads_the_size_from_the_variant():
-    table = compared(variant="lungs-4000").assign(published=["0.67", None])
+    table = pd.concat([compared(variant="lungs-4000"), compared(variant="lungs-1000").head(1)])
+    table = table.assign(model="lenet5", published=["0.67", None, "0.55"])
+    other = compared(variant="lungs").head(1)  # a run of one's own that names no size
+    axis = result_figures.dataset_size(pd.concat([table, other])).axes[0]
+    published, reproduced = (container.lines[0].get_xydata() for container in axis.containers)
+    assert published.tolist() == [[1000, 0.55], [4000, 0.67]]
+    assert reproduced.tolist() == [[1000, 0.774], [4000, 0.774]]
+
+
+def test_dataset_size_without_a_run_shows_the_published_curve():
+    table = compared(variant="lungs-4000").tail(1)
     axis = result_figures.dataset_size(table).axes[0]
-    assert axis.lines[0].get_xydata().tolist() == [[4000, 0.67]]
+    assert [container.get_label() for container in axis.containers] == ["published, vgg16"]
+
+
+def test_regions_have_a_colour_a_network_and_a_point_a_seed():
+    table = pd.DataFrame(
+        [
+            ("m", "0", sampling, kind, seed, 0.8, 0.7, 0.9)
+            for sampling in ("balanced", "large")
+            for seed in (0, 1)
+            for kind in ("lungs", "full")
+        ],
+        columns=[
+            *("model", "unfreeze", "sampling", "pixels", "seed"),
+            *("test_accuracy", "test_low", "test_high"),
+        ],
+    )
+    axis = result_figures.regions(table).axes[0]
+    assert len(axis.containers) == 4
+    assert len({container.lines[0].get_color() for container in axis.containers}) == 2
+    names = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert names == ["m, unfreeze 0, sampling balanced", "m, unfreeze 0, sampling large"]
 
 
 def test_training_curves_one_row_a_run():
@@ -132,6 +179,130 @@ def test_training_curves_one_row_a_run():
     figure = result_figures.training_curves({"a": history, "b": history})
     assert len(figure.axes) == 4
     assert figure.axes[2].lines[1].get_ydata().tolist() == [0.4, 0.5]
+
+
+def test_stage_changes_lie_between_epochs():
+    history = pd.DataFrame({"epoch": [1, 2, 3, 4, 5], "stage": [1, 1, 2, 2, 3]})
+    assert result_figures.stage_changes(history) == [2.5, 4.5]
+    assert result_figures.stage_changes(history.assign(stage=1)) == []
+    assert result_figures.stage_changes(history.drop(columns="stage")) == []
+    measures = dict.fromkeys(("accuracy", "val_accuracy", "loss", "val_loss"), 0.5)
+    figure = result_figures.training_curves({"run": history.assign(**measures)})
+    marks = [line.get_xdata()[0] for line in figure.axes[1].lines if line.get_linestyle() == ":"]
+    assert marks == [2.5, 4.5]
+
+
+def test_published_counts_are_a_confusion_table():
+    rows = pd.DataFrame(
+        [("TP", "764"), ("FN", "43"), ("FP", "279"), ("TN", "528"), ("test_accuracy", "0.801")],
+        columns=["metric", "published"],
+    )
+    table = result_figures.published_matrix(rows).set_index(["label", "predicted"])["images"]
+    assert table["sick", "sick"] == 764
+    assert table["sick", "normal"] == 43
+    assert table["normal", "sick"] == 279
+    assert table["normal", "normal"] == 528
+    assert len(result_figures.published_matrix(rows.iloc[1:])) == 0
+
+
+def protocols():
+    """Rows of ``protocol.tsv``: one pair of runs made, one not."""
+    made = {
+        **{"model": "mobilenet", "unfreeze": "19", "variant": "lungs", "metric": "val_accuracy"},
+        **{"recommended_model": "mobilenet-warm", "published": "0.8"},
+        **{"published_low": 0.772, "published_high": 0.825},
+        **{"n": 3, "reproduced": 0.7, "sd": 0.02, "low": 0.67, "high": 0.73},
+        **{"recommended_n": 3, "recommended": 0.85, "recommended_sd": 0.01},
+        **{"recommended_low": 0.82, "recommended_high": 0.88},
+        **{"pairs": 3, "images": 860, "difference": 0.15, "difference_sd": NAN},
+        **{"difference_low": 0.12, "difference_high": 0.18, "status": "run", "note": NAN},
+    }
+    absent = made | {"model": "vgg16", "status": "not run: vgg16: left out by run_filter"}
+    return pd.DataFrame([made, absent])
+
+
+def test_protocols_show_their_spread_and_the_interval_of_the_difference():
+    html = page.protocol(protocols())
+    assert {
+        *("80.0 [77.2, 82.5]", "70.0 ± 2.0 [67.0, 73.0]", "85.0 ± 1.0 [82.0, 88.0]"),
+        *("+15.0 [+12.0, +18.0]", "mobilenet-warm"),
+    } <= set(cells(html))
+    assert "1 of 2 pairs without both runs" in html
+    assert "vgg16: left out by run_filter" in html
+    none = page.protocol(protocols().tail(1))
+    assert none.index("None of these pairs of runs was made.") < none.index("<details")
+    assert "<script>" not in page.protocol(protocols().assign(note=INJECTED, status="run"))
+
+
+def test_settings_are_shown_as_numbers_and_text():
+    rows = pd.DataFrame(
+        [
+            ("vgg16-tuned", "best/learning_rate", "0.001", "0.0010", "run", NAN),
+            ("lenet5-tuned", "best/activation", "relu", "tanh", "run", NAN),
+            ("vgg16-tuned", "best/dense_1", "128", NAN, "not run: no search found", INJECTED),
+            ("vgg16-tuned", "best/dense_2", NAN, "32.0", "run", "not in the study"),
+        ],
+        columns=["model", "metric", "published", "reproduced", "status", "note"],
+    ).assign(unfreeze="0", variant="lungs")
+    html = page.settings(rows)
+    assert "<script>" not in html
+    shown = [unescape(cell) for cell in cells(html)]
+    assert [shown[i : i + 7] for i in range(0, 28, 7)] == [
+        ["vgg16-tuned", "0", "lungs", "learning rate", "0.001", "0.001", ""],
+        [
+            *("vgg16-tuned", "0", "lungs", "dense 1", "128", "–"),
+            f"no search found; {INJECTED}",
+        ],
+        ["vgg16-tuned", "0", "lungs", "dense 2", "–", "32", "not in the study"],
+        ["lenet5-tuned", "0", "lungs", "activation", "relu", "tanh", ""],
+    ]
+
+
+def trainings():
+    """Rows of ``runs.tsv``: a network with two seeds and a classifier."""
+    network = {
+        **{"model": "mobilenet", "unfreeze": "19", "variant": "lungs", "seed": 0},
+        **{"val_accuracy": 0.7, "test_accuracy": 0.75, "test_accuracy_common": 0.75},
+        **{"n_train": 3444, "n_validation": 100, "n_test": 200, "epochs": 9, "seconds": 10.0},
+        **{"trained_layers": 7, "first_trained": "conv_dw_11", "trainable_parameters": 1200},
+        **{"parameters": 5000, "cached_bytes": 812e6, "stages": "9 epochs at 0.001, cached"},
+    }
+    names = ("epochs", "trained_layers", "first_trained", "trainable_parameters", "parameters")
+    classifier = network | dict.fromkeys((*names, "cached_bytes", "stages"), NAN)
+    classifier |= {"model": "knn", "unfreeze": "all", "test_accuracy_common": NAN}
+    second = network | {"seed": 1, "val_accuracy": 0.9, "test_accuracy": 0.85, "epochs": 11}
+    return pd.DataFrame([network, second, classifier])
+
+
+def test_what_was_trained_is_told_once_a_run():
+    html = page.trained(trainings())
+    assert cells(html) == [
+        *("mobilenet", "19", "lungs", "7", "conv_dw_11", "1,200 of 5,000", "812.0 MB"),
+        "9 epochs at 0.001, cached",
+        *("knn", "all", "lungs", "–", "–", "–", "–", "–"),
+    ]
+    assert "No network was trained" in page.trained(trainings().tail(1))
+
+
+def test_summary_of_runs_averages_seeds():
+    shown = cells(page.summary(trainings()))
+    low, high = binomtest(80, 100).proportion_ci(method="wilson")
+    assert shown[3] == f"80.0 ± {100 * 0.2 / 2**0.5:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+    assert shown[4].startswith("80.0 ± 7.1 [")
+    assert shown[5:10] == ["75.0", "3,444 / 100 / 200", "10", "10", "2"]
+    assert shown[13].startswith("70.0 [")
+    assert shown[15:] == ["–", "3,444 / 100 / 200", "–", "10", "1"]
+    assert "seeds" not in page.summary(trainings().tail(1)).split("<tbody")[0].split("<table")[1]
+
+
+def test_a_long_note_of_many_rows_is_told_once():
+    text = "read off the chart, which has no figures at its points"
+    rows = pd.concat([compared(note=text).head(1)] * 3, ignore_index=True)
+    html = page.compared(rows)
+    assert html.count(text) == 1
+    assert cells(html).count("(a)") == 3
+    few = page.compared(rows.head(2))
+    assert few.count(text) == 2
 
 
 def test_text_of_the_data_is_escaped_in_tables():
@@ -153,7 +324,7 @@ def test_compared_rows_show_intervals_and_points():
     assert "83.0 % [80.3, 85.4]" in html
     assert "77.4 % [71.0, 83.0]" in html
     assert "-5.6" in cells(html)
-    assert "1 of 2 published figures without a run (1 left out by run_filter)" in html
+    assert "1 of 2 rows without a run (1 left out by run_filter)" in html
 
 
 def test_no_run_at_all_says_so_and_folds_the_published_rows():
