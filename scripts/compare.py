@@ -64,9 +64,14 @@ def read_trainings(folder: Path, seeds: Sequence[int]) -> dict[int, published.Tr
             path / "metrics.tsv", sep="\t", dtype={"model": str, "unfreeze": str, "variant": str}
         )
         if len(scores):
-            classes = pd.read_csv(path / "per_class.tsv", sep="\t", keep_default_na=False)
-            measured = classes.columns.drop(["split", "label"])
-            classes[measured] = classes[measured].apply(pd.to_numeric, errors="coerce")
+            classes = pd.read_csv(
+                path / "per_class.tsv",
+                sep="\t",
+                # An empty cell is no number; a label may be spelled NA.
+                keep_default_na=False,
+                na_values=[""],
+                dtype={"split": str, "label": str},
+            )
             trainings[seed] = published.Training(scores, classes)
     return trainings
 
