@@ -38,7 +38,7 @@ body main, body.jp-Notebook {max-width: 1080px; margin: 0 auto}
 .report-wrong {background: #fbeeea; border-left: 4px solid #b5523b; padding: 0.5em 0.9em;
   margin: 0.6em 0}
 .report-table {overflow-x: auto; margin: 0.5em 0}
-.jp-RenderedHTMLCommon .report-table table {border-collapse: collapse; font-size: 0.86em;
+.jp-RenderedHTMLCommon .report-table table {border-collapse: collapse; font-size: 0.84em;
   margin: 0; display: table; table-layout: auto}
 .jp-RenderedHTMLCommon .report-table th {background: #f1f4f7; text-align: left;
   border-bottom: 2px solid #c9d1d9; padding: 4px 8px; white-space: nowrap}
@@ -317,6 +317,9 @@ def _protocols(rows: pd.DataFrame) -> str:
     if data["Variant"].nunique() == 1:
         caption += f" Variant: {escaped(data['Variant'].iloc[0])}."
         data = data.drop(columns="Variant")
+    if data["Seeds"].nunique() == 1:
+        caption += f" Seeds: {data['Seeds'].iloc[0]}."
+        data = data.drop(columns="Seeds")
     formats = dict.fromkeys(numbers, escaped) | {"Seeds": count}
     return table(_without_empty(data), formats, caption) + below
 
@@ -380,12 +383,12 @@ def summary(trainings: pd.DataFrame) -> str:
             row[name] = percent(mean, *metrics.wilson(mean, images), values.std())
         row["common"] = part["test_accuracy_common"].mean()
         sizes = (part[name].iloc[0] for name in ("n_train", "n_validation", "n_test"))
-        row["images"] = " / ".join(map(count, sizes))
+        row["images"] = "/".join(map(count, sizes))
         row["epochs"] = part["epochs"].astype(float).mean()
         row["seconds"] = part["seconds"].mean()
         rows.append(row | {"seeds": len(part)})
     data = pd.DataFrame(rows)
-    if (data["seeds"] == 1).all():
+    if same := data["seeds"].nunique() == 1:
         data = data.drop(columns="seeds")
     return table(
         data,
@@ -394,8 +397,9 @@ def summary(trainings: pd.DataFrame) -> str:
         | dict.fromkeys(("epochs", "seconds", "seeds"), count),
         "One row a run. Validation and test accuracy in per cent, ± standard deviation between "
         "seeds, [95 % interval]. <i>Common</i>: test accuracy on the images that all four-class "
-        "runs share. Images are those of training / validation / test; epochs and seconds are "
-        "means, seconds those of the training alone.",
+        "runs share. Images are those of training/validation/test; epochs and seconds are "
+        "means, seconds those of the training alone."
+        + (f" Seeds: {len(trainings) // len(data)}." if same else ""),
         {"unfreeze": "unfrozen"},
     )
 
