@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pulmoscan import classifiers, command, pixels
+from pulmoscan import arrays, classifiers, command, pixels
 from pulmoscan.atomic import replacing
 
-BATCH = 256  # images that are in memory at a time; a histogram takes 1 kB
+BATCH = 256  # images; a histogram takes 1 kB
 # What training.json says of a network and cannot say of a classifier.
 NONE = (
     "epochs",
@@ -61,11 +61,14 @@ def check_sampling(sampling: pd.DataFrame, path: str | Path) -> None:
 
 
 def histograms(
-    images: np.ndarray, masks: np.ndarray, rows: np.ndarray, settings: Mapping
+    images: np.ndarray | arrays.Stored,
+    masks: np.ndarray | arrays.Stored,
+    rows: np.ndarray,
+    settings: Mapping,
 ) -> np.ndarray:
     """Return the histograms (n x 256 float32 in 0..1) of rows of the packed arrays, in their order.
 
-    The arrays may be memory-mapped: they are read a batch at a time.
+    A batch of images is in memory at a time.
     """
     parts = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
     read = [pixels.apply(images[part], masks[part], settings) for part in parts]
@@ -89,8 +92,8 @@ def main(argv: Sequence[str]) -> None:
     check_sampling(sampling, options.sampling)
     started = time.perf_counter()
     values = histograms(
-        np.load(options.images, mmap_mode="r", allow_pickle=False),
-        np.load(options.masks, mmap_mode="r", allow_pickle=False),
+        arrays.Stored(options.images),
+        arrays.Stored(options.masks),
         sampling["row"].to_numpy(),
         options.pixels,
     )
