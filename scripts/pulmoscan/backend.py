@@ -8,10 +8,12 @@ import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,27 +23,48 @@ if TYPE_CHECKING:
 
 NOTICES = ("absl::InitializeLog()", "oneDNN custom operations are on")
 SWITCHES = ("auto", "on", "off")
+TENSOR_FLOAT_32 = (8, 0)  # compute capability of NVIDIA from which it, and bfloat16, are there
+KERNEL_KINDS = ("convolution", "depthwise", "dense", "reduction", "elementwise", "copy")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What ``configure`` decided: threads in force, Keras' dtype policy, and XLA compilation."""
+    """What ``configure`` decided: threads in force, Keras' dtype policy, and XLA compilation.
+
+    ``tensor_float_32``: float32 factors may be rounded to 10 bits when a GPU multiplies them.
+    """
 
     threads: int
     dtype_policy: str
     jit_compile: bool
+    tensor_float_32: bool
 
 
 def configure(threads: int, mixed_precision: str = "off", xla: str = "off") -> Settings:
     """Prepare the backend for quiet and repeatable work, and return what is in force.
 
-    ``KERAS_BACKEND`` chooses the backend, TensorFlow where it is not set. ``mixed_precision`` and
-    ``xla`` are ``on``, ``off`` or ``auto``: off, as long as no backbone was measured to gain. Mixed
-    precision computes in float16 on a GPU, and in bfloat16 on a CPU, where float16 has no fast
-    instructions. JAX always compiles with XLA. Operations are the deterministic ones, and a GPU's
-    memory is taken as needed.
-    The number of threads is fixed by the first call of a process; a later call with another number
-    warns and keeps the first. Raises ``ValueError`` for a switch or a backend that does not exist.
+    ``KERAS_BACKEND`` chooses the backend, TensorFlow where it is not set. Operations are the
+    deterministic ones, and a GPU's memory is taken as needed. The number of threads is fixed by the
+    first call of a process; a later call with another number warns and keeps the first.
+
+    ``mixed_precision`` and ``xla`` are ``on``, ``off`` or ``auto``, which is what
+    ``benchmarks/throughput.py`` spoke for:
+
+    - ``mixed_precision: off`` is float32 on every device. All backends let a GPU from NVIDIA round
+      what it multiplies to 10 bits (TensorFloat-32) unless they are told not to, as here.
+    - ``auto`` is float32 too, but lets a GPU round so. On an H100, training all layers then takes a
+      half (MobileNet 6.5 ms for 14.1 ms, 32 images of 256 pixels) to a third (ResNet50 20 for 67,
+      VGG16 51 for 163). Features in that rounding are off by 0.4 % and changed 10 and 3 of 160
+      labels of heads trained on them; trainings of the last 19 layers of MobileNet ended with 2 and
+      3 of 160 other labels, where another seed changes 40. So trainings round, and what is
+      computed once for many of them (``features.py``, which asks for ``off``) does not.
+    - ``on`` computes in bfloat16, where it is in hardware: it has the range of float32. On the H100
+      it takes 0.6 to 0.8 of the time of the rounding above, and changes more. Older GPUs compute in
+      float16. A CPU is slower with it.
+    - ``xla: auto`` is off, except with JAX, which always compiles: on a CPU, XLA makes MobileNet 6
+      times slower and ResNet50 15 % faster.
+
+    Raises ``ValueError`` for a switch or a backend that does not exist.
     """
     for key, value in (("mixed_precision", mixed_precision), ("xla", xla)):
         if value not in SWITCHES:
@@ -53,14 +76,20 @@ def configure(threads: int, mixed_precision: str = "off", xla: str = "off") -> S
     prepare = {"tensorflow": _prepare_tensorflow, "jax": _prepare_jax, "torch": _prepare_torch}
     if backend not in prepare:
         raise ValueError(f"KERAS_BACKEND is {backend!r}: expected one of {', '.join(prepare)}")
-    threads, gpu = prepare[backend](threads)
+    threads, capability = prepare[backend](threads)
     import keras
 
-    mixed = mixed_precision == "on"
-    policy = ("mixed_float16" if gpu else "mixed_bfloat16") if mixed else "float32"
+    policy = "float32"
+    if mixed_precision == "on":
+        old = capability is not None and capability < TENSOR_FLOAT_32
+        policy = "mixed_float16" if old else "mixed_bfloat16"
     keras.config.set_dtype_policy(policy)
+    rounded = mixed_precision != "off"
+    if capability is not None:
+        use_tensor_float_32(rounded)
     jit_compile = backend == "jax" or xla == "on"
-    return Settings(threads, policy, jit_compile)
+    there = capability is not None and capability >= TENSOR_FLOAT_32
+    return Settings(threads, policy, jit_compile, rounded and there)
 
 
 def describe() -> dict[str, str]:
@@ -160,8 +189,218 @@ def _torch_gradients(model: "keras.Model") -> Any:
     return gradients
 
 
-def _prepare_tensorflow(threads: int) -> tuple[int, bool]:
-    """Return the threads in force and whether there is a GPU."""
+class Steps:
+    """Passes of a compiled model over batches; it has to be compiled anew before it is changed."""
+
+    def __init__(self, model: "keras.Model") -> None:
+        self.model = model
+
+    def fit(self, batches: "keras.utils.PyDataset") -> dict[str, float]:
+        """Train for one epoch; return the mean ``loss`` and the metrics while it trained."""
+        found = self.model.fit(batches, shuffle=False, verbose=0).history
+        return {key: float(values[0]) for key, values in found.items()}
+
+    def evaluate(self, batches: "keras.utils.PyDataset") -> dict[str, float]:
+        """Return the mean ``loss`` and the metrics."""
+        found = self.model.evaluate(batches, return_dict=True, verbose=0)
+        return {key: float(value) for key, value in found.items()}
+
+    def predict(self, batches: "keras.utils.PyDataset") -> np.ndarray:
+        """Return what the model gives for all batches, one after the other."""
+        return np.asarray(self.model.predict(batches, verbose=0))
+
+
+class _TensorflowSteps(Steps):
+    """The same numbers with less around them.
+
+    Keras' own loop wraps the batches in a new `tf.data` pipeline in every epoch, and its functions
+    are traced twice, because its metrics make their variables in the first one. For a small head
+    that is most of the time. Here functions are traced once, for batches of any length.
+    """
+
+    def __init__(self, model: "keras.Model") -> None:
+        import tensorflow as tf
+
+        super().__init__(model)
+        labels, outputs = np.zeros(1, np.int32), np.zeros((1, *model.output_shape[1:]), np.float32)
+        model.compute_loss(None, labels, outputs)  # these two make the variables of the metrics
+        model.compute_metrics(None, labels, outputs)
+        inputs = tuple(tf.TensorSpec(tensor.shape, tf.float32) for tensor in model.inputs)
+        x = inputs if len(inputs) > 1 else inputs[0]
+        y = tf.TensorSpec((None,), tf.int32)
+
+        def compiled(step: Any, *signature: Any) -> Any:
+            return tf.function(
+                step, input_signature=signature, autograph=False, jit_compile=model.jit_compile
+            )
+
+        self._train = compiled(lambda x, y: model.train_step((x, y)), x, y)
+        self._test = compiled(lambda x, y: model.test_step((x, y)), x, y)
+        self._predict = compiled(lambda x: model.predict_step((x,)), x)
+
+    def fit(self, batches: "keras.utils.PyDataset") -> dict[str, float]:
+        return self._pass(self._train, batches)
+
+    def evaluate(self, batches: "keras.utils.PyDataset") -> dict[str, float]:
+        return self._pass(self._test, batches)
+
+    def predict(self, batches: "keras.utils.PyDataset") -> np.ndarray:
+        return np.concatenate([self._predict(x).numpy() for x, _ in _read_ahead(batches)])
+
+    def _pass(self, step: Any, batches: "keras.utils.PyDataset") -> dict[str, float]:
+        self.model.reset_metrics()
+        for x, y in _read_ahead(batches):
+            means = step(x, y)  # of all batches so far
+        return {key: float(value) for key, value in means.items()}
+
+
+def _read_ahead(batches: "keras.utils.PyDataset") -> Iterator[tuple]:
+    """Yield the batches in their order; the next one is read while one is used."""
+    with ThreadPoolExecutor(1) as reader:
+        upcoming = reader.submit(batches.__getitem__, 0)
+        for index in range(1, len(batches) + 1):
+            batch = upcoming.result()
+            if index < len(batches):
+                upcoming = reader.submit(batches.__getitem__, index)
+            yield batch
+
+
+def steps(model: "keras.Model") -> Steps:
+    """Return the passes over batches ``(x, labels)`` of a model compiled on the backend in use.
+
+    ``x`` is float32, an array or a tuple of them, and ``labels`` int32. The model has an optimiser
+    that is built.
+    """
+    import keras
+
+    return (_TensorflowSteps if keras.backend.backend() == "tensorflow" else Steps)(model)
+
+
+def use_tensor_float_32(allowed: bool) -> None:
+    """Say whether a GPU may round what it multiplies in float32 to 10 bits (TensorFloat-32)."""
+    import keras
+
+    name = keras.backend.backend()
+    if name == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_tensor_float_32_execution(allowed)
+    elif name == "jax":
+        import jax
+
+        jax.config.update("jax_default_matmul_precision", None if allowed else "highest")
+    else:
+        import torch
+
+        torch.backends.cuda.matmul.allow_tf32 = allowed
+        torch.backends.cudnn.allow_tf32 = allowed
+
+
+def to_device(array: np.ndarray) -> Any:
+    """Return a copy of an array in the device's memory, complete when this returns."""
+    import keras
+
+    tensor = keras.ops.convert_to_tensor(array)
+    wait(tensor)
+    return tensor
+
+
+def wait(results: Any) -> None:
+    """Return when the device has computed ``results``, which may be nested."""
+    import keras
+
+    name = keras.backend.backend()
+    if name == "tensorflow":
+        import tensorflow as tf
+
+        tf.test.experimental.sync_devices()
+    elif name == "jax":
+        import jax
+
+        jax.block_until_ready(results)
+    else:
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+
+
+def peak_memory() -> int | None:
+    """Return the most bytes of a GPU's memory that this process used; None without a GPU."""
+    import keras
+
+    name = keras.backend.backend()
+    if name == "tensorflow":
+        import tensorflow as tf
+
+        if not tf.config.list_physical_devices("GPU"):
+            return None
+        return tf.config.experimental.get_memory_info("GPU:0")["peak"]
+    if name == "jax":
+        import jax
+
+        return (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+    import torch
+
+    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None
+
+
+def kernel_seconds(work: Callable[[], Any]) -> dict[tuple[str, str], float]:
+    """Run ``work`` and return the seconds of a GPU's kernels, by kind and layer.
+
+    Kinds are ``KERNEL_KINDS``; the layer is empty where a kernel serves none or several. Needs JAX
+    and a GPU, and is empty without.
+    """
+    import keras
+
+    if keras.backend.backend() != "jax":
+        return {}
+    import jax
+
+    if jax.default_backend() == "cpu":
+        return {}
+    options = jax.profiler.ProfileOptions()
+    options.python_tracer_level = 0
+    options.host_tracer_level = 1
+    with tempfile.TemporaryDirectory() as folder:
+        with jax.profiler.trace(folder, profiler_options=options):
+            jax.block_until_ready(work())
+        (path,) = Path(folder).rglob("*.xplane.pb")
+        return _kernels(jax.profiler.ProfileData.from_file(str(path)))
+
+
+def _kernels(profile: Any) -> dict[tuple[str, str], float]:
+    """Return what `kernel_seconds` does, of a profile as JAX reads it."""
+    seconds: dict[tuple[str, str], float] = {}
+    for plane in profile.planes:
+        for line in plane.lines if plane.name.startswith("/device:GPU") else ():
+            for event in line.events if line.name.startswith("Stream") else ():
+                facts = dict(event.stats)
+                key = kernel_kind(event.name, facts.get("hlo_op", ""), facts.get("name", ""))
+                seconds[key] = seconds.get(key, 0.0) + event.duration_ns / 1e9
+    return seconds
+
+
+def kernel_kind(kernel: str, instruction: str, origin: str) -> tuple[str, str]:
+    """Return the kind of a GPU's kernel and the layer it serves, empty where it is not one.
+
+    ``kernel`` is its name, ``instruction`` that of XLA (``cudnn-conv-bw-filter.53``), ``origin``
+    where JAX made that: ``jit(train_step)/transpose(jvp(conv_dw_11))/conv_general_dilated``.
+    """
+    layer = origin.rpartition("/")[0].rpartition("/")[2]
+    layer = layer.removeprefix("transpose(").removeprefix("jvp(").rstrip(")")
+    if kernel.startswith(("Memcpy", "Memset")):
+        return "copy", ""
+    if instruction.startswith("cudnn-conv"):
+        depthwise = any(part in kernel for part in ("c1_k1", "depthwise"))
+        return "depthwise" if depthwise else "convolution", layer
+    if "gemm" in instruction or "gemm" in kernel:
+        return "dense", layer
+    return ("reduction" if "reduce" in kernel else "elementwise"), ""
+
+
+def _prepare_tensorflow(threads: int) -> tuple[int, tuple[int, ...] | None]:
+    """Return the threads in force and the compute capability of the GPU, if there is one."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with _without_notices():
         import tensorflow as tf
@@ -175,7 +414,8 @@ def _prepare_tensorflow(threads: int) -> tuple[int, bool]:
     except RuntimeError:  # TensorFlow has computed something in this process
         threads = _keep(tf.config.threading.get_intra_op_parallelism_threads(), threads)
     tf.config.experimental.enable_op_determinism()
-    return threads, bool(gpus)
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus[:1]]
+    return threads, details[0].get("compute_capability", ()) if details else None
 
 
 @contextmanager
@@ -198,24 +438,28 @@ def _without_notices() -> Iterator[None]:
             sys.stderr.write("".join(line for line in lines if not any(n in line for n in NOTICES)))
 
 
-def _prepare_jax(threads: int) -> tuple[int, bool]:
-    """Return the threads in force and whether there is a GPU."""
+def _prepare_jax(threads: int) -> tuple[int, tuple[int, ...] | None]:
+    """Return the threads in force and the compute capability of the GPU, if there is one."""
     os.environ.setdefault("NPROC", str(threads))  # the size of the thread pool of XLA on the CPU
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     os.environ.setdefault("XLA_FLAGS", "--xla_gpu_deterministic_ops=true")
     import jax
 
-    return _keep(int(os.environ["NPROC"]), threads), jax.default_backend() != "cpu"
+    threads = _keep(int(os.environ["NPROC"]), threads)
+    if jax.default_backend() == "cpu":
+        return threads, None
+    numbers = str(getattr(jax.devices()[0], "compute_capability", "")).split(".")  # 9.0
+    return threads, tuple(int(number) for number in numbers if number.isdecimal())
 
 
-def _prepare_torch(threads: int) -> tuple[int, bool]:
-    """Return the threads in force and whether there is a GPU."""
+def _prepare_torch(threads: int) -> tuple[int, tuple[int, ...] | None]:
+    """Return the threads in force and the compute capability of the GPU, if there is one."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products
     import torch
 
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
-    return threads, torch.cuda.is_available()
+    return threads, torch.cuda.get_device_capability() if torch.cuda.is_available() else None
 
 
 def _keep(in_force: int, asked: int) -> int:
