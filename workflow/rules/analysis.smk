@@ -26,7 +26,7 @@ rule evaluate:
         mem_mb=1000,
         runtime=10,
     params:
-        threshold=lambda wildcards: MODELS[wildcards.model].threshold or "",
+        threshold=lambda wildcards: as_json(MODELS[wildcards.model].threshold),
         code=code("scripts/evaluate.py"),
         folder=subpath(output.metrics, parent=True),
     shell:
@@ -41,7 +41,6 @@ rule compare:
         metrics=run_files(rules.evaluate.output.metrics),
         per_class=run_files(rules.evaluate.output.per_class),
         predictions=run_files(rules.train.output.predictions),
-        training=run_files(rules.train.output.training),
         tuning=tuning_files("best.json"),
         resampling=rules.resampling.output.table,
         runs=config["runs"],

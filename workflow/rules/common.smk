@@ -197,19 +197,33 @@ def tuned_models():
 
 
 def tuning_files(name):
-    return [
-        f"results/tuning/{model}/{MODELS[model].tune['variant']}/{name}" for model in tuned_models()
-    ]
+    """Return an input function: one file a search of the runs that are made."""
+
+    def files(wildcards):
+        models = {run.model for run in runs_to_make().itertuples()}
+        return [
+            f"results/tuning/{model}/{MODELS[model].tune['variant']}/{name}"
+            for model in tuned_models()
+            if model in models
+        ]
+
+    return files
 
 
 def sampling_file(variant):
     return f"results/samplings/{SPLIT}/{config['variants'][variant]['sampling']}.parquet"
 
 
+def samplings_of(run):
+    """Return the samplings that a run reads, that of its search among them."""
+    tune = MODELS[run.model].tune
+    variants = [run.variant] + ([tune["variant"]] if tune else [])
+    return {config["variants"][name]["sampling"] for name in variants}
+
+
 def used_samplings():
     """Return the samplings of the selected runs, and the one that all are compared on."""
-    variants = {*RUNS["variant"], *(MODELS[model].tune["variant"] for model in tuned_models())}
-    return sorted({config["variants"][name]["sampling"] for name in variants} | {"balanced"})
+    return sorted({"balanced"}.union(*map(samplings_of, RUNS.itertuples())))
 
 
 def runs_to_make():
@@ -220,7 +234,7 @@ def runs_to_make():
     if config["dataset"]["on_shortfall"] == "fail":
         return RUNS
     unfilled = {sampling for sampling in used_samplings() if not sampling_is_filled(sampling)}
-    return RUNS[[config["variants"][name]["sampling"] not in unfilled for name in RUNS["variant"]]]
+    return RUNS[[not samplings_of(run) & unfilled for run in RUNS.itertuples()]]
 
 
 def sampling_is_filled(sampling):
