@@ -1,109 +1,162 @@
 """Train one network of one run with one seed, and predict its validation and test images.
 
-Settings: the network (an entry of ``models:`` with its head), ``unfreeze``, the pixels, the
-augmentation, the training and its seed. Inputs: the sampling (Parquet: row, image, label, split),
-the packed images and masks, the backbone's weights, and, for a frozen backbone without
-augmentation, its cached features.
+Settings: the network (an entry of ``models:`` with its layers), ``unfreeze``, the pixels, the
+augmentation, the training with its stages, and its seed. Inputs: the sampling (Parquet: row, image,
+label, split), the packed images and masks, the backbone's weights, what a search found for the
+``$names`` in the layers, and features: cached outputs of what a stage does not train, by what it
+unfreezes (see ``features.py``). A stage without, or whose features were not kept, runs the whole
+network. An augmented run has none.
 
-Outputs, in one folder: ``model.keras`` (the whole network, grey pixels 0..255 to probabilities),
-``history.tsv`` (a row an epoch, from 1), ``predictions.parquet`` (image, split, label and
-``p_<label>`` of the validation and test images) and ``training.json``. A training that was killed
-goes on from the checkpoint folder, which is emptied at the end.
+Outputs, in one folder: ``model.keras`` (the whole network, grey pixels 0..255 or histograms to
+probabilities), ``history.tsv`` (a row an epoch, from 1, on over the stages),
+``predictions.parquet`` (image, split, label and ``p_<label>`` of the validation and test images)
+and ``training.json``. A training that was killed goes on from the checkpoint folder, which is
+emptied at the end.
 """
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from pulmoscan import backend, checkpoint, command
+from pulmoscan import arrays, backend, cache, checkpoint, command, hyperparameters, stages
 from pulmoscan.atomic import replacing
+
+if TYPE_CHECKING:
+    from pulmoscan.networks import Network
+    from pulmoscan.training import Progress
 
 
 def main(argv: Sequence[str]) -> None:
     """Train, and write the folder ``--output``."""
     options = _parse(argv)
-    settings, seed = options.training, options.seed
+    if options.best is not None:
+        found = json.loads(options.best.read_text(encoding="utf-8"))["hyperparameters"]
+        options.network, options.training = chosen(options.network, options.training, found)
+    settings = options.training
+    plan = stages.resolve(settings, options.unfreeze)
+    descriptions = {key: cache.description(path) for key, path in options.features.items()}
+    check_features(list(descriptions), plan, options.augment is not None)
+    kept = {key: described for key, described in descriptions.items() if described["kept"]}
     sampling = pd.read_parquet(options.sampling)
     classes = check_sampling(sampling, options.sampling)
-    cached = options.features is not None
-    if cached and (options.unfreeze != "0" or options.augment is not None):
-        raise ValueError(
-            "cached features serve only a frozen backbone without augmentation: "
-            f"unfreeze is {options.unfreeze!r}, augment is {json.dumps(options.augment)}"
-        )
     in_force = backend.configure(
         settings["threads"],
         # A head on float32 features has nothing to gain, and the saved network stays float32.
-        "off" if cached else settings["mixed_precision"],
+        "off" if trains_heads_alone(plan, kept) else settings["mixed_precision"],
         settings["xla"],
     )
     import keras
     from pulmoscan import batches, networks, training
 
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(options.seed)
     network = networks.build(options.network, len(classes), options.weights)
-    networks.freeze(network, options.unfreeze)
-    frozen, trained = networks.split(network)
-    if cached:
-        values = np.load(options.features, mmap_mode="r", allow_pickle=False)
-        model = trained
-        source = batches.Features(values, np.load(options.feature_rows, allow_pickle=False))
-    else:
-        images = np.load(options.images, mmap_mode="r", allow_pickle=False)
-        masks = np.load(options.masks, mmap_mode="r", allow_pickle=False)
-        model = networks.joined(network, frozen, trained)
-        source = batches.Pixels(images, masks, options.pixels, options.network["input_size"])
-        source = source.keep(sampling["row"].to_numpy())
+    for stage, valid in zip(plan, features_valid(network, plan), strict=True):
+        stage["cached"] = valid and stage["unfreeze"] in kept
+    rows = sampling["row"].to_numpy()
+    images, masks = arrays.Stored(options.images), arrays.Stored(options.masks)
+    pixels = batches.Pixels(images, masks, options.pixels, options.network.get("input_size"))
+    on_pixels = not all(stage["cached"] for stage in plan)
+    if on_pixels:
+        pixels = pixels.keep(rows)
+    sources = [
+        batches.Features.open(options.features[stage["unfreeze"]]) if stage["cached"] else pixels
+        for stage in plan
+    ]
     labels = np.searchsorted(classes, sampling["label"])
-    part = {name: (sampling["split"] == name).to_numpy() for name in ("train", "validation")}
+    split = sampling["split"].to_numpy()
 
-    def some(chosen: np.ndarray, **order: object) -> batches.Batches:
-        rows = sampling["row"].to_numpy()[chosen]
-        return batches.Batches(source, rows, labels[chosen], settings["batch_size"], **order)
+    def some(index: int, part: np.ndarray, **order: object) -> batches.Batches:
+        size = settings["batch_size"]
+        return batches.Batches(sources[index], rows[part], labels[part], size, **order)
 
-    training.compile_model(model, settings["learning_rate"], in_force.jit_compile)
-    progress = training.train(
-        model,
-        trained,
-        lambda epoch: some(part["train"], seed=seed, epoch=epoch, augment=options.augment),
-        some(part["validation"]),
-        training.Settings(
-            settings["epochs"],
-            settings["learning_rate"],
-            settings["patience"],
-            settings["start_from_epoch"],
-        ),
-        options.checkpoint,
-        _identity(options, sampling, in_force.threads),
-    )
-    predicted = ~part["train"]
-    probabilities = training.predict(model, some(predicted))
-    _write(options.output, network.model, progress.history, training.HISTORY)
-    table = sampling.loc[predicted, ["image", "split", "label"]].reset_index(drop=True)
-    for index, name in enumerate(classes):
-        table[f"p_{name}"] = probabilities[:, index]
-    with replacing(options.output / "predictions.parquet") as path:
-        table.to_parquet(path, index=False)
+    def prepare(index: int) -> training.Stage:
+        stage = plan[index]
+        networks.freeze(network, stage["unfreeze"])
+        frozen, trained = networks.split(network)
+        if stage["cached"]:
+            sources[index].check(batches.crossing(frozen) if frozen else [])
+        model = trained if stage["cached"] else networks.joined(network, frozen, trained)
+        training.compile_model(model, stage["learning_rate"], in_force.jit_compile)
+        stage["trainable_parameters"] = count(network.model.trainable_weights)
+        order = {"seed": options.seed, "augment": options.augment}
+        return training.Stage(
+            model,
+            trained,
+            lambda epoch: some(index, split == "train", epoch=epoch, **order),
+            some(index, split == "validation"),
+            training.Settings(**{key: stage[key] for key in stages.SETTINGS}),
+        )
+
+    identity = _identity(options, kept, rows if on_pixels else rows[:0], in_force.threads)
+    progress, steps = training.train(prepare, len(plan), options.checkpoint, identity)
+    probabilities = training.predict(steps, some(-1, split != "train"))
     facts = {
-        "n_train": int(part["train"].sum()),
-        "epochs": len(progress.history),
-        "parameters": int(network.model.count_params()),
-        "trainable_parameters": sum(
-            int(np.prod(weight.shape)) for weight in network.model.trainable_weights
-        ),
-        "seconds": round(progress.seconds, 3),
+        "n_train": int((split == "train").sum()),
+        **_facts(network, progress, plan, kept),
         **backend.describe(),
         "dtype_policy": in_force.dtype_policy,
         "xla": in_force.jit_compile,
         "threads": in_force.threads,
-        "cached_features": cached,
+        "augmented": options.augment is not None,
     }
-    with replacing(options.output / "training.json") as path:
-        path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    table = sampling.loc[split != "train", ["image", "split", "label"]].reset_index(drop=True)
+    for index, name in enumerate(classes):
+        table[f"p_{name}"] = probabilities[:, index]
+    history = pd.DataFrame(progress.history, columns=list(training.HISTORY))
+    _write(options.output, network, history, table, facts)
     checkpoint.remove(options.checkpoint)
+
+
+def chosen(network: Mapping, training: Mapping, values: Mapping) -> tuple[dict, dict]:
+    """Return a network and training settings with the hyperparameters that a search found.
+
+    Raises ``ValueError`` for a ``$name`` that has no value.
+    """
+    rate = {key: values[key] for key in values if key == hyperparameters.LEARNING_RATE}
+    return hyperparameters.fill(network, values), {**training, **rate}
+
+
+def check_features(given: Sequence[str], plan: Sequence[Mapping], augmented: bool) -> None:
+    """Raise ``ValueError`` where features are given that no stage of the training could use.
+
+    ``given`` are the ``unfreeze`` that they belong to.
+    """
+    if given and augmented:
+        raise ValueError(
+            "an augmented training sees other images in every epoch, so it takes no cached "
+            f"features; given are those of unfreeze {', '.join(given)}"
+        )
+    unfreeze = [stage["unfreeze"] for stage in plan]
+    if unused := [key for key in given if key not in unfreeze]:
+        raise ValueError(
+            f"cached features of unfreeze {unused[0]}, but the stages unfreeze "
+            f"{', '.join(unfreeze)}"
+        )
+
+
+def trains_heads_alone(plan: Sequence[Mapping], kept: Mapping) -> bool:
+    """Return whether every stage trains nothing but the head, on cached features."""
+    return all(stage["unfreeze"] == "0" and "0" in kept for stage in plan)
+
+
+def features_valid(network: "Network", plan: Sequence[Mapping]) -> list[bool]:
+    """Return for each stage whether features of the untrained network are still right.
+
+    They are not where a stage before has trained layers that the stage itself freezes.
+    """
+    from pulmoscan import networks
+
+    numbers = [len(networks.trainable_layers(network, stage["unfreeze"])) for stage in plan]
+    return [number == max(numbers[: index + 1]) for index, number in enumerate(numbers)]
+
+
+def count(weights: Sequence) -> int:
+    """Return how many numbers there are in weights."""
+    return sum(int(np.prod(weight.shape)) for weight in weights)
 
 
 def check_sampling(sampling: pd.DataFrame, path: str | Path) -> list[str]:
@@ -129,32 +182,75 @@ def check_sampling(sampling: pd.DataFrame, path: str | Path) -> list[str]:
     return classes
 
 
-def _identity(options: argparse.Namespace, sampling: pd.DataFrame, threads: int) -> str:
-    """Return the fingerprint of everything that decides the result of this training."""
+def _facts(
+    network: "Network", progress: "Progress", plan: Sequence[Mapping], kept: Mapping
+) -> dict:
+    """Return what ``training.json`` tells of the network, its stages and their features.
+
+    What is said once is that of the last stage.
+    """
+    from pulmoscan import networks
+
+    cached = kept[plan[-1]["unfreeze"]] if plan[-1]["cached"] else {}
+    return {
+        "epochs": len(progress.history),
+        "parameters": int(network.model.count_params()),
+        "trainable_parameters": plan[-1]["trainable_parameters"],
+        "trained_layers": networks.trained_layers(network),
+        "first_trained": networks.first_trained(network),
+        "cached": cached.get("bytes"),
+        "features_dtype": cached.get("dtype"),
+        "seconds": round(progress.seconds, 3),
+        "stages": [
+            {
+                "unfreeze": stage["unfreeze"],
+                "epochs": sum(row["stage"] == number for row in progress.history),
+                "learning_rate": stage["learning_rate"],
+                "trainable_parameters": stage["trainable_parameters"],
+                "cached": stage["cached"],
+            }
+            for number, stage in enumerate(plan, start=1)
+        ],
+    }
+
+
+def _identity(options: argparse.Namespace, kept: Mapping, rows: np.ndarray, threads: int) -> str:
+    """Return the fingerprint of everything that decides the result of this training.
+
+    Features are known by the digest in their description, images by ``rows``, those that are read.
+    """
     files = {
         name: checkpoint.file_digest(path)
-        for name, path in (
-            ("sampling", options.sampling),
-            ("weights", options.weights),
-            ("features", options.features),
-            ("feature_rows", options.feature_rows),
-        )
+        for name, path in (("sampling", options.sampling), ("weights", options.weights))
         if path is not None
     }
-    if options.features is None:
-        rows = np.sort(sampling["row"].to_numpy())
-        for name, path in (("images", options.images), ("masks", options.masks)):
-            files[name] = checkpoint.rows_digest(np.load(path, mmap_mode="r"), rows)
+    for name, path in (("images", options.images), ("masks", options.masks)):
+        files[name] = checkpoint.rows_digest(arrays.Stored(path), np.sort(rows))
     names = ("network", "unfreeze", "pixels", "augment", "training", "seed", "fingerprint")
-    chosen = {name: getattr(options, name) for name in names}
-    return checkpoint.fingerprint(**chosen, **files, threads=threads, backend=backend.describe())
+    settings = {name: getattr(options, name) for name in names}
+    return checkpoint.fingerprint(
+        **settings, **files, features=kept, threads=threads, backend=backend.describe()
+    )
 
 
-def _write(folder: Path, model: object, history: list[dict], columns: Sequence[str]) -> None:
+def _write(
+    folder: Path, network: "Network", history: pd.DataFrame, table: pd.DataFrame, facts: Mapping
+) -> None:
     with replacing(folder / "model.keras") as path:
-        model.save(path)
+        network.model.save(path)
     with replacing(folder / "history.tsv") as path:
-        pd.DataFrame(history, columns=list(columns)).to_csv(path, sep="\t", index=False)
+        history.to_csv(path, sep="\t", index=False)
+    with replacing(folder / "predictions.parquet") as path:
+        table.to_parquet(path, index=False)
+    with replacing(folder / "training.json") as path:
+        path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+def _features(text: str) -> tuple[str, Path]:
+    unfreeze, sign, path = text.partition("=")
+    if not sign or not unfreeze or not path:
+        raise argparse.ArgumentTypeError(f"{text!r} is not UNFREEZE=FILE, as in 19=features.npy")
+    return unfreeze, Path(path)
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -164,19 +260,26 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--pixels", type=json.loads, required=True, help="JSON, see pixels:")
     parser.add_argument("--augment", type=json.loads, default=None, help="JSON or null")
     parser.add_argument("--training", type=json.loads, required=True, help="JSON, see training:")
+    parser.add_argument("--best", type=Path, help="JSON of a search, for $names in the network")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--sampling", type=Path, required=True)
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--masks", type=Path, required=True)
     parser.add_argument("--weights", type=Path, help="needed by a backbone")
-    parser.add_argument("--features", type=Path)
-    parser.add_argument("--feature-rows", type=Path)
+    parser.add_argument(
+        "--features",
+        type=_features,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="UNFREEZE=FILE",
+        help="of stages that unfreeze this; rows and description lie beside the file",
+    )
     parser.add_argument("--fingerprint", default="", help="of code and inputs, for the checkpoint")
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args(argv)
-    if (options.features is None) != (options.feature_rows is None):
-        parser.error("--features and --feature-rows go together")
+    options.features = dict(options.features)
     if "backbone" in options.network and options.weights is None:
         parser.error("a backbone needs --weights")
     return options

@@ -1,9 +1,13 @@
-"""Arrays that are larger than memory, written from their first row to their last.
+"""Arrays that are larger than memory, written from their first row to their last, read by row.
 
-Plain writes, not a memory map: on a full disk a write is an error that can be told, where a memory
-map ends the process with a bus error.
+Plain writes and reads, not a memory map: on a full disk a write is an error that can be told, where
+a memory map ends the process with a bus error; and the pages that a memory map has touched count as
+the process's memory, so that it seems to hold the whole file.
 """
 
+import math
+import os
+import shutil
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,3 +32,58 @@ def append(file: BinaryIO, rows: ArrayLike) -> None:
     except OSError as error:
         folder = Path(file.name).parent
         raise OSError(f"cannot write to {folder}: {error.strerror}") from error
+
+
+def check_space(folder: Path, size: int) -> None:
+    """Raise ``OSError`` where the disk of a folder, which need not exist, has no ``size`` bytes."""
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(there).free
+    if size > free:
+        raise OSError(
+            f"this needs {size / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free at {there}"
+        )
+
+
+class Stored:
+    """The rows of an `.npy` file, each read when it is asked for.
+
+    ``shape`` and ``dtype`` are those of the array; ``stored[rows]``, with a sequence of indices or
+    one, gives the rows as NumPy does. Raises ``ValueError`` for a file that is no array in C order
+    and for one that ends too early, ``OSError`` for one that cannot be read.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        try:
+            # No buffer: reads below go past it.
+            self._file = self.path.open("rb", buffering=0)
+        except OSError as error:
+            raise OSError(f"cannot read {self.path}: {error.strerror}") from None
+        try:
+            version = np.lib.format.read_magic(self._file)
+            if version != (1, 0):
+                raise ValueError(f"version {version[0]}.{version[1]}")
+            self.shape, by_column, self.dtype = np.lib.format.read_array_header_1_0(self._file)
+        except ValueError as error:
+            raise ValueError(f"{self.path} is no array this can read: {error}") from None
+        if by_column or self.dtype.hasobject:
+            raise ValueError(f"{self.path} is not an array of numbers in C order")
+        self._start = self._file.tell()
+        self._row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
+        if os.fstat(self._file.fileno()).st_size != self._start + len(self) * self._row_bytes:
+            raise ValueError(f"{self.path} is not as long as its header says: it is damaged")
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: ArrayLike) -> np.ndarray:
+        indices = np.asarray(rows)
+        if indices.size and not -1 < indices.min() <= indices.max() < len(self):
+            raise IndexError(f"{self.path} has {len(self)} rows, asked for {rows}")
+        values = np.empty((*indices.shape, *self.shape[1:]), self.dtype)
+        flat = values.reshape(indices.size, math.prod(self.shape[1:]))
+        for row, index in zip(flat, indices.ravel(), strict=True):
+            done = os.preadv(self._file.fileno(), [row], self._start + int(index) * self._row_bytes)
+            if done != self._row_bytes:
+                raise OSError(f"{self.path} ends in row {index}: it was changed while it was read")
+        return values

@@ -190,7 +190,7 @@ def _torch_gradients(model: "keras.Model") -> Any:
 
 
 class Steps:
-    """Passes of a compiled model over batches; it has to be compiled anew before it is changed."""
+    """Passes over batches of a compiled model, of which the same layers stay frozen."""
 
     def __init__(self, model: "keras.Model") -> None:
         self.model = model

@@ -1,5 +1,9 @@
 """Batches and augmentation: what a training sees depends on its seed and epoch alone."""
 
+import json
+import sys
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -8,6 +12,7 @@ from pulmoscan import augmentation, backend
 backend.configure(threads=2)
 
 from pulmoscan import batches, pixels  # noqa: E402
+from pulmoscan.arrays import Stored, append, begin  # noqa: E402
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.integers(0, 256, (20, 16, 16), dtype=np.uint8)
@@ -55,7 +60,9 @@ def test_order_is_a_function_of_seed_and_epoch() -> None:
 
 def test_features_by_row() -> None:
     values = RANDOM.normal(size=(4, 3)).astype("float32")
-    features = batches.Features(values, np.array([2, 5, 7, 11]))
+    features = batches.Features(
+        values, np.array([2, 5, 7, 11]), [{"layer": "pooled", "shape": [3]}]
+    )
     np.testing.assert_array_equal(features.read(np.array([7, 2])), values[[2, 0]])
     found = batches.Batches(features, np.array([11, 2]), np.array([1, 0]), 2)
     np.testing.assert_array_equal(found[0][0], values[[3, 0]])
@@ -63,9 +70,108 @@ def test_features_by_row() -> None:
         features.read(np.array([1, 2, 40]))
 
 
+TENSORS = [{"layer": "a", "shape": [2, 2, 3]}, {"layer": "b", "shape": [5]}]
+
+
+def write_features(folder: Path, values: np.ndarray, rows: list[int]) -> Path:
+    path = folder / "lungs.npy"
+    np.save(path, values)
+    np.save(folder / "lungs.rows.npy", np.array(rows))
+    (folder / "lungs.json").write_text(json.dumps({"tensors": TENSORS}))
+    return path
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_features_of_a_file_have_the_shapes_of_their_tensors(tmp_path: Path, dtype: str) -> None:
+    maps, series = RANDOM.normal(size=(4, 2, 2, 3)), RANDOM.normal(size=(4, 5))
+    values = np.hstack([maps.reshape(4, -1), series]).astype(dtype)
+    features = batches.Features.open(write_features(tmp_path, values, [2, 5, 7, 11]))
+    found, labels = batches.Batches(features, np.array([11, 5, 2]), np.array([1, 0, 1]), 2)[0]
+    np.testing.assert_array_equal(found[0], maps.astype(dtype)[[3, 1]])
+    np.testing.assert_array_equal(found[1], series.astype(dtype)[[3, 1]])
+    assert [array.dtype for array in found] == [np.float32, np.float32]
+    np.testing.assert_array_equal(labels, [1, 0])
+
+
+def test_features_that_do_not_belong_together(tmp_path: Path) -> None:
+    path = write_features(tmp_path, np.zeros((4, 17), "float32"), [1, 2, 3, 4])
+    batches.Features.open(path).check(TENSORS)
+    other = [TENSORS[0], {"layer": "b", "shape": [4]}]
+    with pytest.raises(ValueError, match=r"output of a \(2, 2, 3\), b \(5,\), but .* b \(4,\)"):
+        batches.Features.open(path).check(other)
+    path = write_features(tmp_path, np.zeros((4, 17), "float32"), [1, 2, 3])
+    with pytest.raises(ValueError, match=r"shape \(4, 17\), but .* of \(3, 17\)"):
+        batches.Features.open(path)
+
+
+def test_stored_rows_are_those_of_the_array(tmp_path: Path) -> None:
+    values = RANDOM.integers(0, 256, (9, 3, 4), dtype=np.uint8)
+    np.save(tmp_path / "a.npy", values)
+    stored = Stored(tmp_path / "a.npy")
+    assert (stored.shape, stored.dtype, len(stored)) == (values.shape, values.dtype, 9)
+    for rows in ([8, 0, 8], [], 5, [[1, 2], [3, 4]]):
+        found = stored[np.array(rows, int)]
+        np.testing.assert_array_equal(found, values[np.array(rows, int)])
+    with pytest.raises(IndexError, match="has 9 rows"):
+        stored[[3, 9]]
+
+
+def test_files_that_cannot_be_read_by_row(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    with pytest.raises(OSError, match=r"cannot read .*a\.npy: No such file"):
+        Stored(path)
+    np.save(path, np.zeros((5, 4)))
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=r"a\.npy is not as long as its header says"):
+        Stored(path)
+    path.write_bytes(b"image,label")
+    with pytest.raises(ValueError, match=r"a\.npy is no array"):
+        Stored(path)
+    np.save(path, np.zeros((5, 4)).T)
+    with pytest.raises(ValueError, match="C order"):
+        Stored(path)
+
+
+def resident() -> float:
+    """The memory of this process in MiB, mapped files included."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory in use is read from /proc")
+@pytest.mark.parametrize("kind", ["features", "pixels"])
+def test_memory_is_bounded_by_the_batch(tmp_path: Path, kind: str) -> None:
+    number = 1000  # 200 MB of features, 66 MB of images and of masks
+    rows = RANDOM.permutation(number)
+    if kind == "features":
+        path = tmp_path / "lungs.npy"
+        with path.open("wb") as file:
+            begin(file, np.float32, (number, 50_000))
+            for _ in range(number):
+                append(file, np.ones(50_000, np.float32))
+        np.save(tmp_path / "lungs.rows.npy", np.arange(number))
+        described = {"tensors": [{"layer": "a", "shape": [50_000]}]}
+        (tmp_path / "lungs.json").write_text(json.dumps(described))
+        opened = batches.Features.open(path)
+    else:
+        for name in ("images", "masks"):
+            with (tmp_path / name).open("wb") as file:
+                begin(file, np.uint8, (number, 256, 256))
+                for _ in range(number):
+                    append(file, np.ones((256, 256), np.uint8))
+        images, masks = Stored(tmp_path / "images"), Stored(tmp_path / "masks")
+        opened = batches.Pixels(images, masks, LUNGS, 256)
+    found = batches.Batches(opened, rows, np.zeros(number), 16)
+    before = resident()
+    for index in range(len(found)):
+        found[index]
+        assert resident() - before < 40
+
+
 def test_histograms_are_batches_too() -> None:
     histogram = {"region": "lungs", "reduce": "histogram"}
     found = batches.Batches(batches.Pixels(IMAGES, MASKS, histogram, 16), ROWS, LABELS, 7)[0][0]
+    assert (found.shape, found.dtype) == ((7, 256, 1), np.float32)
     np.testing.assert_array_equal(
         found[..., 0], pixels.apply(IMAGES[ROWS], MASKS[ROWS], histogram, 16)
     )
