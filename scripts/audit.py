@@ -90,13 +90,13 @@ def main(argv: Sequence[str]) -> None:
     files = rawtable.read(arguments.files)
     packed.check(len(decoded))
     with ThreadPoolExecutor(arguments.threads) as pool:
-        measured = packed.measure(len(decoded), pool.map)
-        measured.histograms[(decoded["pixel_sha256"] == "").to_numpy()] = 0
-        contents = _metadata_files(arguments.raw, files)
-        images, tables = describe(decoded, measured, files, contents)
-        if arguments.on_defect == "fail" and len(tables["defects"]):
-            _fail(tables["defects"])
-        means = packed.class_means(images, pool.map)
+        measured = packed.measure(decoded, pool.map)
+    measured.histograms[(decoded["pixel_sha256"] == "").to_numpy()] = 0
+    contents = _metadata_files(arguments.raw, files)
+    images, tables = describe(decoded, measured, files, contents)
+    if arguments.on_defect == "fail" and len(tables["defects"]):
+        _fail(tables["defects"])
+    means = packed.class_means(measured, images)
     _write(arguments.audit, arguments.tables, images, measured.histograms, means, tables)
 
 

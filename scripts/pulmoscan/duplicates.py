@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 import cv2
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array, csgraph
 
 MOST_BITS = 8
 LEAST_CORRELATION = 0.98
@@ -20,7 +19,7 @@ COMPARED = 64
 PAIR_COLUMNS = ("kind", "a", "b", "distance", "correlation")
 
 _HASHED = 32
-_BLOCK = 256
+_BLOCK = 32  # images whose hashes, or pixels, are compared at a time: they fit a cache
 
 
 def perceptual_hash(image: np.ndarray) -> np.uint64:
@@ -38,7 +37,8 @@ def perceptual_hash(image: np.ndarray) -> np.uint64:
     """
     reduced = cv2.resize(image, (_HASHED, _HASHED), interpolation=cv2.INTER_AREA)
     low = cv2.dct(reduced.astype(np.float32))[:8, :8].ravel()
-    return np.packbits(low > np.median(low)).view(">u8")[0].astype(np.uint64)
+    below, above = np.sort(low)[31:33]
+    return np.packbits(low > (below + above) / 2).view(">u8")[0].astype(np.uint64)
 
 
 def reduced(image: np.ndarray) -> np.ndarray:
@@ -90,13 +90,21 @@ def groups(pairs: pd.DataFrame, count: int) -> np.ndarray:
         ``count`` integers: the position of the group's first image, -1 for an image without
         duplicates.
     """
-    a, b = pairs["a"].to_numpy(np.intp), pairs["b"].to_numpy(np.intp)
-    links = coo_array((np.ones(len(pairs), bool), (a, b)), shape=(count, count))
-    labels = csgraph.connected_components(links, directed=False)[1]
-    _, first, inverse, sizes = np.unique(
-        labels, return_index=True, return_inverse=True, return_counts=True
-    )
-    return np.where(sizes[inverse] > 1, first[inverse], -1)
+    # Of each position an earlier one of its group, or itself where it is the first (union-find).
+    earlier = list(range(count))
+
+    def first(position: int) -> int:
+        while earlier[position] != position:
+            earlier[position] = earlier[earlier[position]]  # the next search is shorter
+            position = earlier[position]
+        return position
+
+    for a, b in zip(pairs["a"].tolist(), pairs["b"].tolist(), strict=True):
+        one, other = sorted((first(a), first(b)))
+        earlier[other] = one
+    found = np.array([first(position) for position in range(count)], np.intp)
+    sizes = np.bincount(found, minlength=count)
+    return np.where(sizes[found] > 1, found, -1)
 
 
 def _candidates(hashes: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 
 LEVELS = 256
+MOST_SUMMED = 2**24 // (LEVELS - 1)  # float32 holds all whole numbers up to 2^24
 
 
 def histograms(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -11,14 +12,15 @@ def histograms(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
     Args:
         image: s x s uint8.
-        mask: s x s uint8, nonzero inside the lungs.
+        mask: s x s uint8, 1 inside the lungs and 0 outside.
 
     Returns:
         2 x 256 int32: the whole image, inside the mask.
     """
-    counts = [cv2.calcHist([image], [0], part, [LEVELS], [0, LEVELS]) for part in (None, mask)]
-    # OpenCV counts in float32, which is exact up to 16 million pixels; its shape varies by version.
-    return np.stack([count.ravel() for count in counts]).astype(np.int32)
+    # Level and mask at a time: one pass. OpenCV counts in float32, exact up to 16 million pixels.
+    counts = cv2.calcHist([image, mask], [0, 1], None, [LEVELS, 2], [0, LEVELS, 0, 2])
+    outside, inside = counts.astype(np.int32).T
+    return np.array([outside + inside, inside])
 
 
 def moments(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -38,18 +40,14 @@ def moments(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, np.sqrt(np.maximum(variance, 0))
 
 
-def pixel_sums(images: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """Return the pixelwise sum of images, whole and inside their masks.
+def add_pixels(sums: np.ndarray, image: np.ndarray, mask: np.ndarray) -> None:
+    """Add an image to sums of images, whole and inside its mask.
 
     Args:
-        images: n x s x s uint8.
-        masks: n x s x s uint8, 1 inside the lungs; outside, an image counts as black.
-
-    Returns:
-        2 x s x s float64, whole numbers: whole, inside the mask.
+        sums: 2 x s x s float32 to add to: whole, inside the mask. They are whole numbers, and exact
+            up to ``MOST_SUMMED`` images.
+        image: s x s uint8.
+        mask: s x s uint8, 1 inside the lungs; outside, an image counts as black.
     """
-    sums = np.zeros((2, *images.shape[1:]))
-    for image, mask in zip(images, masks, strict=True):
-        cv2.accumulate(image, sums[0])
-        cv2.accumulate(image, sums[1], mask=mask)
-    return sums
+    cv2.accumulate(image, sums[0])
+    cv2.accumulate(image, sums[1], mask=mask)

@@ -10,7 +10,7 @@ import pandas as pd
 from pulmoscan import duplicates, intensity
 from pulmoscan.database import CLASSES
 
-BLOCK = 256  # images of a block
+BLOCK = 128  # images of a block
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,16 @@ class Measured:
         histograms: n x 2 x 256 int32, see ``intensity.histograms``.
         hashes: n uint64, see ``duplicates.perceptual_hash``.
         thumbnails: n x 64 x 64 uint8, see ``duplicates.reduced``.
+        summed: n integers: in which sum an image is, -1 for none.
+        sums: For each class 2 x s x s float64, whole numbers: the pixelwise sum of its images,
+            whole, and with black outside the mask.
     """
 
     histograms: np.ndarray
     hashes: np.ndarray
     thumbnails: np.ndarray
+    summed: np.ndarray
+    sums: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,8 @@ class Packed:
 
     def rows(self, rows: slice | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return images and masks of the given rows."""
-        return _mapped(self.images)[rows], _mapped(self.masks)[rows]
+        images, masks = (np.asarray(_mapped(path)[rows]) for path in (self.images, self.masks))
+        return images, masks
 
     def check(self, count: int) -> None:
         """Raise ``ValueError`` unless both arrays have ``count`` images."""
@@ -53,48 +59,76 @@ class Packed:
                     "run the packing again"
                 )
 
-    def measure(self, count: int, map_: Callable = map) -> Measured:
-        """Read every packed image once; ``map_`` applies a function to the blocks."""
+    def measure(self, decoded: pd.DataFrame, map_: Callable = map) -> Measured:
+        """Read every packed image once.
+
+        Args:
+            decoded: one row a packed image with ``class, defects``; one with defects is in no sum.
+            map_: applies a function to the blocks.
+        """
         side = duplicates.COMPARED
+        count = len(decoded)
         measured = Measured(
             np.zeros((count, 2, intensity.LEVELS), np.int32),
             np.zeros(count, np.uint64),
             np.zeros((count, side, side), np.uint8),
+            _class_of_usable(decoded),
+            np.zeros((len(CLASSES), 2, *self._size())),
         )
 
-        def work(start: int) -> None:
+        def work(start: int) -> dict[int, np.ndarray]:
+            sums: dict[int, np.ndarray] = {}
             images, masks = self.rows(slice(start, start + BLOCK))
             for row, (image, mask) in enumerate(zip(images, masks, strict=True), start):
                 measured.histograms[row] = intensity.histograms(image, mask)
                 measured.hashes[row] = duplicates.perceptual_hash(image)
                 measured.thumbnails[row] = duplicates.reduced(image)
+                _add(sums, measured.summed[row], image, mask)
+            return sums
 
-        for _ in map_(work, range(0, count, BLOCK)):
-            pass
+        for sums in map_(work, range(0, count, BLOCK)):
+            for position, values in sums.items():
+                measured.sums[position] += values
         return measured
 
-    def class_means(self, images: pd.DataFrame, map_: Callable = map) -> np.ndarray:
+    def class_means(self, measured: Measured, images: pd.DataFrame) -> np.ndarray:
         """Return the pixelwise mean of the images without defects of each class.
 
         Args:
-            images: one row a packed image with ``class, defects``.
-            map_: applies a function to the classes.
+            measured: what `measure` returned.
+            images: one row a packed image with ``class, defects``, which may have more defects than
+                were known then.
 
         Returns:
             4 x 2 x s x s float32 in 0..255, classes in the order of ``CLASSES``: whole, and with
             black outside the mask. NaN for a class without such an image.
         """
-        size = _mapped(self.images).shape[1:]
+        usable = _class_of_usable(images)
+        sums = measured.sums.copy()
+        for row in np.flatnonzero(measured.summed != usable):
+            too_much: dict[int, np.ndarray] = {}
+            _add(too_much, measured.summed[row], *self.rows(row))
+            for position, values in too_much.items():
+                sums[position] -= values
+        counts = [(usable == position).sum() or np.nan for position in range(len(CLASSES))]
+        return (sums / np.reshape(counts, (-1, 1, 1, 1))).astype(np.float32)
 
-        def work(class_name: str) -> np.ndarray:
-            usable = (images["class"] == class_name) & (images["defects"] == "")
-            rows = np.flatnonzero(usable)
-            sums = np.zeros((2, *size))
-            for start in range(0, len(rows), BLOCK):
-                sums += intensity.pixel_sums(*self.rows(rows[start : start + BLOCK]))
-            return sums / (len(rows) or np.nan)
+    def _size(self) -> tuple[int, int]:
+        return _mapped(self.images).shape[1:]
 
-        return np.stack(list(map_(work, CLASSES))).astype(np.float32)
+
+def _class_of_usable(images: pd.DataFrame) -> np.ndarray:
+    """Return the position of each image's class in ``CLASSES``, -1 for an image with defects."""
+    positions = pd.Index(CLASSES).get_indexer(images["class"])
+    return np.where(images["defects"] == "", positions, -1)
+
+
+def _add(sums: dict[int, np.ndarray], position: int, image: np.ndarray, mask: np.ndarray) -> None:
+    """Add an image to the sum at ``position``, where that is not -1; a first one begins it."""
+    if position >= 0:
+        if position not in sums:
+            sums[position] = np.zeros((2, *image.shape), np.float32)
+        intensity.add_pixels(sums[position], image, mask)
 
 
 def _mapped(path: Path) -> np.ndarray:

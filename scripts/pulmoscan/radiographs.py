@@ -55,34 +55,34 @@ class Radiograph:
     defects: list[str] = field(default_factory=list)
 
 
-def read(image_file: bytes, mask_file: bytes | None, size: int) -> Radiograph:
+def read(
+    image_file: bytes, mask_file: bytes | None, image: np.ndarray, mask: np.ndarray
+) -> Radiograph:
     """Decode an image and its mask, each once.
 
     Args:
         image_file: content of the image's PNG file.
         mask_file: content of the mask's, None when there is none.
-        size: width and height of the packed arrays, in pixels.
+        image: s x s uint8 to write the image to.
+        mask: s x s uint8 to write the mask to.
 
     Returns:
-        The pair. The mask is resized to its nearest pixels where it has another size than
-        ``size``. Nothing is raised for a bad file: ``defects`` says what is wrong.
+        The pair, which holds ``image`` and ``mask``. The mask is resized to its nearest pixels
+        where it has another size than s. Nothing is raised for a bad file: ``defects`` says what is
+        wrong.
     """
-    pair = Radiograph(np.zeros((size, size), np.uint8), np.zeros((size, size), np.uint8))
+    pair = Radiograph(image, mask)
     try:
-        _read_image(pair, image_file, size)
+        _read_image(pair, image_file)
     except ValueError as error:
         pair.defects.append(f"unreadable image: {error}")
-    if mask_file is None:
-        pair.defects.append("no mask")
-        return pair
-    try:
-        _read_mask(pair, mask_file, size)
-    except ValueError as error:
-        pair.defects.append(f"unreadable mask: {error}")
+        image.fill(0)
+    if not _read_mask(pair, mask_file):
+        mask.fill(0)
     return pair
 
 
-def _read_image(pair: Radiograph, file: bytes, size: int) -> None:
+def _read_image(pair: Radiograph, file: bytes) -> None:
     header = png.checked_header(file)
     if header.mode == "RGB":
         colour = _decoded(file, header, cv2.IMREAD_UNCHANGED)
@@ -97,32 +97,42 @@ def _read_image(pair: Radiograph, file: bytes, size: int) -> None:
     pair.pixel_sha256 = hashlib.sha256(grey).hexdigest()
     mean, sd = cv2.meanStdDev(grey)
     pair.mean, pair.sd = float(mean.item()), float(sd.item())
-    pair.image = cv2.resize(grey, (size, size), interpolation=cv2.INTER_LINEAR)
-    if pair.image.min() == pair.image.max():
+    cv2.resize(grey, pair.image.shape, dst=pair.image, interpolation=cv2.INTER_LINEAR)
+    darkest, brightest, *_ = cv2.minMaxLoc(pair.image)
+    if darkest == brightest:
         pair.defects.append("image has one grey level only")
 
 
-def _read_mask(pair: Radiograph, file: bytes, size: int) -> None:
-    header = png.checked_header(file)
-    grey = _decoded(file, header, _GREY)
+def _read_mask(pair: Radiograph, file: bytes | None) -> bool:
+    """Return whether the mask was written; if not, a defect says why."""
+    if file is None:
+        pair.defects.append("no mask")
+        return False
+    try:
+        header = png.checked_header(file)
+        grey = _decoded(file, header, _GREY)
+    except ValueError as error:
+        pair.defects.append(f"unreadable mask: {error}")
+        return False
     pair.mask_width, pair.mask_height = header.width, header.height
-    counts = cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel()
-    pair.mask_binary = bool(counts[0] + counts[255] == grey.size)
+    pair.mask_binary = _binary(grey)
     of_image = (pair.width, pair.height)
     if pair.width and not _fits((header.width, header.height), of_image):
         pair.defects.append(
             f"mask is {header.width}x{header.height}, "
             f"the image {pair.width}x{pair.height}: expected the same size, or 256x256 if square"
         )
-        return
-    mask = (grey > 127).astype(np.uint8)
-    if mask.shape != (size, size):
-        mask = cv2.resize(mask, (size, size), interpolation=cv2.INTER_NEAREST)
-    pair.mask = mask
-    if not mask.any():
+        return False
+    if grey.shape != pair.mask.shape:
+        # Nearest pixels keep grey levels as they are, so what is above 127 may be asked after.
+        grey = cv2.resize(grey, pair.mask.shape, interpolation=cv2.INTER_NEAREST)
+    cv2.threshold(grey, 127, 1, cv2.THRESH_BINARY, dst=pair.mask)
+    inside = cv2.countNonZero(pair.mask)
+    if inside == 0:
         pair.defects.append("mask is all black")
-    elif mask.all():
+    elif inside == pair.mask.size:
         pair.defects.append("mask is all white")
+    return True
 
 
 def _fits(mask: tuple[int, int], image: tuple[int, int]) -> bool:
@@ -141,6 +151,11 @@ def _decoded(file: bytes, header: png.Header, flags: int) -> np.ndarray:
     if pixels is None or pixels.shape[:2] != (header.height, header.width):
         raise ValueError("its pixels cannot be decoded")
     return pixels
+
+
+def _binary(grey: np.ndarray) -> bool:
+    """Return whether h x w uint8 pixels are 0 or 255: as many 255 as not 0 give such a sum."""
+    return cv2.sumElems(grey)[0] == 255 * cv2.countNonZero(grey)
 
 
 def _equal_channels(colour: np.ndarray) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import small_database as small
-from pulmoscan import phantom
+from pulmoscan import packing, phantom
 
 TABLES = (
     "classes",
@@ -215,6 +215,23 @@ def test_a_group_that_spans_classes_makes_all_its_images_defective(tmp_path):
     assert found.index[found["defects"] == reason].tolist() == members
     assert found["duplicate_group"].dropna().to_dict() == dict.fromkeys(members, "COVID-10")
     assert table(results, "duplicates")["kind"].tolist() == ["exact", "near"]
+    means = np.load(results / "audit/mean_images.npy")
+    pixels, masks = packed(results)
+    left = found.index.get_loc("COVID-2")
+    assert means[0] == pytest.approx(np.stack([pixels[left], pixels[left] * masks[left]]))
+    assert np.isnan(means[2]).all()
+
+
+def test_blocks_change_nothing(tmp_path, monkeypatch):
+    image = small.encoded(small.radiograph(50))
+    changes = {IMAGE: image, "Normal/images/Normal-2.png": image, "COVID/masks/COVID-10.png": None}
+    raw = small.write(tmp_path / "raw", changes)
+    results = small.audited(raw, tmp_path / "results")
+    files = sorted(path for path in results.rglob("*") if path.is_file())
+    before = [path.read_bytes() for path in files]
+    monkeypatch.setattr(packing, "BLOCK", 3)  # some hold images of two classes
+    audit.main(small.audit_arguments(raw, results))
+    assert [path.read_bytes() for path in files] == before
 
 
 def test_a_copy_with_a_broken_mask_is_still_a_copy(tmp_path):

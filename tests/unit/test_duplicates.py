@@ -76,6 +76,21 @@ def test_groups_join_what_is_linked_and_take_the_first_position():
     assert duplicates.groups(pairs, 10).tolist() == [-1, -1, 2, -1, 2, 2, 6, -1, 6, -1]
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_groups_are_the_connected_components(seed):
+    """Against a relaxation: each image takes the least position among its neighbours, till rest."""
+    random = np.random.default_rng(seed)
+    a, b = np.sort(random.choice(200, (100, 2)), axis=1).T
+    pairs = pd.DataFrame({"a": a, "b": b})[a < b]
+    first = np.arange(200)
+    for _ in range(200):
+        least = np.minimum(first[pairs["a"]], first[pairs["b"]])
+        np.minimum.at(first, pairs["a"], least)
+        np.minimum.at(first, pairs["b"], least)
+    alone = np.bincount(first, minlength=200)[first] == 1
+    assert duplicates.groups(pairs, 200).tolist() == np.where(alone, -1, first).tolist()
+
+
 def test_no_pairs_no_groups():
     pairs = found([smooth(0), smooth(1)])
     assert len(pairs) == 0

@@ -1,5 +1,6 @@
 """The packed arrays hold the study's pixels, or zeros and the reason why not."""
 
+import errno
 import hashlib
 import os
 import resource
@@ -29,7 +30,8 @@ def opened(results: Path) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
 
 
 def read(image: bytes, mask: bytes | None = None, size: int = 64) -> radiographs.Radiograph:
-    return radiographs.read(image, small.encoded(small.mask()) if mask is None else mask, size)
+    filled = np.full((2, size, size), 77, np.uint8)  # what is there does not show
+    return radiographs.read(image, small.encoded(small.mask()) if mask is None else mask, *filled)
 
 
 def test_real_pixels_are_those_of_imread_and_resize(real_data, tmp_path):
@@ -75,6 +77,19 @@ def test_threads_do_not_change_a_byte(tmp_path):
     one, many = (small.packed(raw, tmp_path / str(n), threads=n) for n in (1, 4))
     for name in ("images.npy", "masks.npy", "decoded.parquet"):
         assert (one / "packed" / name).read_bytes() == (many / "packed" / name).read_bytes()
+
+
+@pytest.mark.parametrize(("block", "written"), [(3, 1000), (2, 10**9), (100, 64 * 64)])
+def test_blocks_and_short_writes_change_nothing(block, written, tmp_path, monkeypatch):
+    raw = small.write(tmp_path / "raw")
+    whole = small.packed(raw, tmp_path / "whole", size=64)
+    write = os.pwrite
+    monkeypatch.setattr(pack, "BLOCK", block)
+    monkeypatch.setattr(pack, "SETTLED", 1)
+    monkeypatch.setattr(os, "pwrite", lambda file, data, at: write(file, data[:written], at))
+    blocks = small.packed(raw, tmp_path / "blocks", size=64)
+    for name in ("images.npy", "masks.npy", "decoded.parquet"):
+        assert (whole / "packed" / name).read_bytes() == (blocks / "packed" / name).read_bytes()
 
 
 def palette_image() -> bytes:
@@ -186,6 +201,13 @@ def test_two_defects_of_one_image_are_both_named(tmp_path):
     assert decoded["defects"][0] == "unreadable image: the file is cut off; no mask"
 
 
+@pytest.mark.parametrize("levels", [(0, 255), (0, 1, 255), (0, 254, 255), (0, 254), (0,), (255,)])
+def test_a_binary_mask_holds_0_and_255_only(levels):
+    mask = np.resize(np.array(levels, np.uint8), (256, 256))
+    pair = read(small.encoded(small.radiograph(0)), small.encoded(mask))
+    assert pair.mask_binary == ({*levels} <= {0, 255})
+
+
 def test_wide_image_needs_a_mask_of_its_own_size():
     wide = small.radiograph(0)[:30]
     assert read(small.encoded(wide)).defects[0].startswith("mask is 256x256, the image 40x30")
@@ -245,6 +267,18 @@ def test_a_class_without_images_is_named(tmp_path):
         path.unlink()
     with pytest.raises(ValueError, match=r"no images of Normal: expected Normal/images/\*\.png"):
         small.packed(raw, tmp_path / "results")
+
+
+def test_a_disk_that_fails_later_is_an_error_and_leaves_nothing(tmp_path, monkeypatch):
+    def fail(file):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    raw = small.write(tmp_path / "raw")
+    monkeypatch.setattr(pack, "SETTLED", 1)
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match=r"^cannot write to .*packed: Input/output error$"):
+        small.packed(raw, tmp_path / "results")
+    assert left_over(tmp_path / "results") == []
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, repository):
