@@ -20,9 +20,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pulmoscan import arrays, backend, cache, checkpoint, command, hyperparameters, stages
+from pulmoscan import (
+    arrays,
+    backend,
+    cache,
+    checkpoint,
+    command,
+    hyperparameters,
+    labelling,
+    stages,
+)
 from pulmoscan.atomic import replacing
-from train import check_sampling
 
 ITERATIONS = 1  # where the search does not say
 VALIDATION_BATCH = 256  # at least, of features: for a small head a batch of any size takes as long
@@ -33,7 +41,7 @@ def main(argv: Sequence[str]) -> None:
     options = _parse(argv)
     described = check(options.network, options.tune, options.unfreeze, options.features)
     sampling = pd.read_parquet(options.sampling)
-    classes = check_sampling(sampling, options.sampling)
+    classes = labelling.check(sampling, options.sampling)
     settings = options.training
     in_force = backend.configure(
         settings["threads"],
@@ -89,7 +97,7 @@ def check(network: Mapping, tune: Mapping, unfreeze: str, features: Mapping) -> 
     cannot be read, or what it needs is not given.
     """
     if problems := hyperparameters.problems({**network, "tune": tune}):
-        raise ValueError("; ".join(f"tune: {problem}" for problem in problems))
+        raise ValueError("; ".join(problems))
     if "architecture" in network:
         if unfreeze != "all":
             raise ValueError(f"unfreeze is {unfreeze!r}: a network of its own trains whole: 'all'")

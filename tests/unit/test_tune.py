@@ -558,9 +558,9 @@ def test_features_are_held_in_memory_where_they_fit(
     [
         (HEAD, HEAD_SPACE, "19", "trains the head of a frozen backbone.* unfreeze is '19'"),
         (LENET, {"filters": {"values": [2]}}, "0", "a network of its own trains whole"),
-        (HEAD, {"units": {"values": [8]}}, "0", r"tune: space: \$drop of the head is missing"),
+        (HEAD, {"units": {"values": [8]}}, "0", r"^space: \$drop of the head is missing"),
         (HEAD, HEAD_SPACE | {"x": {"values": [1]}}, "0", r"space\.x: no layer of the head has \$x"),
-        (HEAD, HEAD_SPACE | {"drop": {"values": [2.0]}}, "0", r"tune: space\.drop: 2\.0: layer 2"),
+        (HEAD, HEAD_SPACE | {"drop": {"values": [2.0]}}, "0", r"^space\.drop: 2\.0: layer 2"),
     ],
 )
 def test_what_cannot_be_searched(network: dict, space: dict, unfreeze: str, message: str) -> None:
