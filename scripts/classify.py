@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pulmoscan import arrays, classifiers, command, pixels
+from pulmoscan import arrays, classifiers, command, labelling, pixels
 from pulmoscan.atomic import replacing
 
 BATCH = 256  # images; a histogram takes 1 kB
@@ -44,20 +44,6 @@ def check(classifier: Mapping, settings: Mapping) -> None:
             f"{classifier['classifier']} takes histograms: its pixels need `reduce: histogram`, "
             f"not {json.dumps(settings)}"
         )
-
-
-def check_sampling(sampling: pd.DataFrame, path: str | Path) -> None:
-    """Raise ``ValueError`` where a sampling lacks what a classifier is trained or scored on.
-
-    It needs training images of two labels or more, validation images, and no other label.
-    """
-    trained = set(sampling.loc[sampling["split"] == "train", "label"])
-    if len(trained) < 2:
-        raise ValueError(f"{path} has training images of {len(trained)} labels: two are needed")
-    if not (sampling["split"] == "validation").any():
-        raise ValueError(f"{path} has no validation image")
-    if unknown := sorted(set(sampling["label"]) - trained):
-        raise ValueError(f"{path} has images of {', '.join(unknown)}, but none to train on")
 
 
 def histograms(
@@ -89,7 +75,7 @@ def main(argv: Sequence[str]) -> None:
 
     check(options.classifier, options.pixels)
     sampling = pd.read_parquet(options.sampling)
-    check_sampling(sampling, options.sampling)
+    labelling.check(sampling, options.sampling)
     started = time.perf_counter()
     values = histograms(
         arrays.Stored(options.images),

@@ -8,8 +8,9 @@ Outputs: the tensors that cross the cut before the first trained layer, flattene
 other, a row an image (n x D float32, or float16 on request, ``.npy``); the sorted rows of the
 packed arrays they belong to (n int64, ``.npy``), so samplings and seeds only select among them; and
 a description (JSON): ``tensors`` (layer and shape), ``first_trained``, ``bytes`` (of n images) and
-``bytes_per_image``, ``dtype``, ``kept``, and ``sha256`` of the values. Above the limit nothing is
-computed: ``kept`` is false, the array has no row, and trainings run the whole network.
+``bytes_per_image``, ``dtype``, ``kept``, and ``sha256`` of the values. Above the limit, and where
+no layer with weights is frozen, nothing is computed: ``kept`` is false, the array has no row, and
+trainings run the whole network.
 """
 
 import argparse
@@ -42,13 +43,8 @@ def main(argv: Sequence[str]) -> None:
     network = networks.build(options.network, CLASSES, options.weights)
     networks.freeze(network, options.unfreeze)
     frozen, _ = networks.split(network)
-    if frozen is None:
-        raise ValueError(
-            f"unfreeze is {options.unfreeze!r}: all layers with weights train, "
-            "so there is nothing to compute once"
-        )
     described = cache.describe(
-        batches.crossing(frozen),
+        [] if frozen is None else batches.crossing(frozen),
         networks.first_trained(network),
         len(rows),
         np.dtype(options.dtype),
@@ -56,6 +52,9 @@ def main(argv: Sequence[str]) -> None:
     )
     if described["kept"]:
         arrays.check_space(options.output.parent, described["bytes"])
+    elif not described["tensors"]:
+        print(f"unfreeze is {options.unfreeze}: all layers with weights train, nothing is computed")
+        rows = rows[:0]
     else:
         print(
             f"{described['bytes'] / 1e9:.1f} GB for {len(rows)} images, "

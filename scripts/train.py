@@ -22,7 +22,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from pulmoscan import arrays, backend, cache, checkpoint, command, hyperparameters, stages
+from pulmoscan import (
+    arrays,
+    backend,
+    cache,
+    checkpoint,
+    command,
+    hyperparameters,
+    labelling,
+    stages,
+)
 from pulmoscan.atomic import replacing
 
 if TYPE_CHECKING:
@@ -42,7 +51,7 @@ def main(argv: Sequence[str]) -> None:
     check_features(list(descriptions), plan, options.augment is not None)
     kept = {key: described for key, described in descriptions.items() if described["kept"]}
     sampling = pd.read_parquet(options.sampling)
-    classes = check_sampling(sampling, options.sampling)
+    classes = labelling.check(sampling, options.sampling)
     in_force = backend.configure(
         settings["threads"],
         # A head on float32 features has nothing to gain, and the saved network stays float32.
@@ -157,29 +166,6 @@ def features_valid(network: "Network", plan: Sequence[Mapping]) -> list[bool]:
 def count(weights: Sequence) -> int:
     """Return how many numbers there are in weights."""
     return sum(int(np.prod(weight.shape)) for weight in weights)
-
-
-def check_sampling(sampling: pd.DataFrame, path: str | Path) -> list[str]:
-    """Return the labels of a sampling, sorted; raise ``ValueError`` where it cannot be trained on.
-
-    It needs images to train and to validate on, at least two labels among the former, and no
-    validation or test image with a label that is not trained.
-    """
-    counts = sampling["split"].value_counts()
-    for split in ("train", "validation"):
-        if not counts.get(split, 0):
-            raise ValueError(
-                f"{path} has no {split} image: the data do not fill this sampling; "
-                "give it fewer images or classes, or leave its runs out"
-            )
-    classes = sorted(sampling.loc[sampling["split"] == "train", "label"].unique())
-    unknown = sorted(set(sampling["label"]) - set(classes))
-    if unknown or len(classes) < 2:
-        raise ValueError(
-            f"{path} trains on the labels {', '.join(classes)} only"
-            + (f", but has images of {', '.join(unknown)}" if unknown else ": two are needed")
-        )
-    return classes
 
 
 def _facts(

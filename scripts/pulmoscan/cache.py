@@ -27,8 +27,8 @@ def describe(
     """Return the description of the features of ``number`` images, as far as known before them.
 
     ``tensors`` have ``layer`` and ``shape`` (for one image), ``first_trained`` is the name of the
-    layer behind the cut. ``bytes`` counts all images; the features are ``kept`` where that is at
-    most ``limit_gb``, in GB of 10^9 bytes.
+    layer behind the cut. ``bytes`` counts all images; the features are ``kept`` where there are any
+    and that is at most ``limit_gb``, in GB of 10^9 bytes.
     """
     each = sum(sizes(tensors)) * dtype.itemsize
     return {
@@ -37,7 +37,7 @@ def describe(
         "bytes": each * number,
         "bytes_per_image": each,
         "dtype": dtype.name,
-        "kept": each * number <= limit_gb * 1e9,
+        "kept": 0 < each * number <= limit_gb * 1e9,
     }
 
 

@@ -222,11 +222,11 @@ def test_wrong_values_are_one_line(folder, tmp_path, name, arguments, message):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda t: t[t["split"] != "validation"], "no validation image"),
-        (lambda t: t[(t["split"] != "train") | (t["label"] == "sick")], "of 1 labels"),
+        (lambda t: t[t["split"] != "validation"], "has no validation image"),
+        (lambda t: t[(t["split"] != "train") | (t["label"] == "sick")], "trains on the labels sick only"),
         (
             lambda t: t.assign(label=t["label"].where(t["split"] != "test", "other")),
-            "images of other, but none to train on",
+            "but has images of other",
         ),
     ],
 )

@@ -206,8 +206,11 @@ def test_no_room_on_the_disk(data: Path, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_network_that_trains_as_a_whole_has_nothing_to_keep(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="unfreeze is 'all': all layers with weights train"):
-        run(data, tmp_path / "f.npy", "a", unfreeze="all")
+    run(data, tmp_path / "f.npy", "a", unfreeze="all")
+    described = json.loads((tmp_path / "f.json").read_text())
+    assert (described["kept"], described["tensors"], described["bytes"]) == (False, [], 0)
+    assert np.load(tmp_path / "f.npy").shape == (0, 0)
+    assert not len(np.load(tmp_path / "f.rows.npy"))
 
 
 def test_no_image_at_all(data: Path, tmp_path: Path) -> None:
