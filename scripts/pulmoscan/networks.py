@@ -50,7 +50,10 @@ def build(network: Mapping, classes: int, weights: Path | None = None) -> Networ
     key = "architecture" if "architecture" in network else "head"
     if problems := layers.problems(network[key], head=key == "head"):
         raise ValueError("; ".join(f"{key}: {problem}" for problem in problems))
-    keras.backend.clear_session()  # names of layers do not depend on what was built before
+    # Names of layers do not depend on what was built before. This also forgets the precision.
+    policy = keras.config.dtype_policy()
+    keras.backend.clear_session()
+    keras.config.set_dtype_policy(policy)
     if key == "head":
         start, base, x = _backbone(network, weights)
     else:

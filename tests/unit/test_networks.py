@@ -329,3 +329,17 @@ def test_layers_that_cannot_be() -> None:
     assert "\n" not in str(error.value)
     with pytest.raises(ValueError, match="head: a head begins with average_pooling or flatten"):
         networks.build(SMALL | {"head": [{"dense": 3}]}, 2)
+
+
+def test_a_network_has_the_precision_that_was_set():
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        settings = {"backbone": "MobileNet", "arguments": {"alpha": 0.25}, "input_size": 32}
+        network = networks.build(settings | {"head": ["average_pooling", {"dense": 4}]}, 3)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    computes = {layer.name: layer.compute_dtype for layer in network.model.layers}
+    assert computes["conv1"] == computes["dense_1"] == "bfloat16"
+    assert computes["preprocessing"] == computes["logits"] == "float32"
+    assert {weight.dtype for weight in network.model.weights} == {"float32"}
