@@ -4,6 +4,7 @@ Everything else is written against Keras alone and runs on TensorFlow, JAX and P
 ``configure`` before anything imports Keras, because a backend reads most of these settings once.
 """
 
+import gc
 import os
 import sys
 import tempfile
@@ -76,9 +77,12 @@ def configure(threads: int, mixed_precision: str = "off", xla: str = "off") -> S
     prepare = {"tensorflow": _prepare_tensorflow, "jax": _prepare_jax, "torch": _prepare_torch}
     if backend not in prepare:
         raise ValueError(f"KERAS_BACKEND is {backend!r}: expected one of {', '.join(prepare)}")
+    first = "keras" not in sys.modules
     threads, capability = prepare[backend](threads)
     import keras
 
+    if first:  # Keras collects garbage before it builds a network: not all that was just imported
+        gc.freeze()
     policy = "float32"
     if mixed_precision == "on":
         old = capability is not None and capability < TENSOR_FLOAT_32
