@@ -60,6 +60,11 @@ checkpoint sampling:
         "--counts {output.counts:q} 2>&1 | tee {log:q}"
 
 
+# Otherwise nothing waits for the counts, and Snakemake plans everything behind a checkpoint twice.
+if config["dataset"]["on_shortfall"] == "fail":
+    workflow.get_rule("sampling").is_checkpoint = False
+
+
 rule resampling:
     input:
         counts=[f"results/samplings/{SPLIT}/{sampling}.counts.tsv" for sampling in used_samplings()],
