@@ -223,7 +223,10 @@ def test_wrong_values_are_one_line(folder, tmp_path, name, arguments, message):
     ("spoil", "message"),
     [
         (lambda t: t[t["split"] != "validation"], "has no validation image"),
-        (lambda t: t[(t["split"] != "train") | (t["label"] == "sick")], "trains on the labels sick only"),
+        (
+            lambda t: t[(t["split"] != "train") | (t["label"] == "sick")],
+            "trains on the labels sick only",
+        ),
         (
             lambda t: t.assign(label=t["label"].where(t["split"] != "test", "other")),
             "but has images of other",
