@@ -6,17 +6,16 @@ are read; formulas are not evaluated.
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from io import BytesIO
 
+import openpyxl
 import pandas as pd
 
-from pulmoscan import sources, workbook
+from pulmoscan import sources
 from pulmoscan.database import CLASSES, METADATA_SUFFIX, canonical_image
 
 NEEDED = ("FILE NAME", "FORMAT", "SIZE", "URL")
 ERROR_COLUMNS = ("class", "image", "error", "value", "expected")
-
-_source = cache(sources.from_url)  # thousands of images have one URL
 
 
 def read_rows(content: bytes) -> list[dict[str, str]]:
@@ -31,7 +30,15 @@ def read_rows(content: bytes) -> list[dict[str, str]]:
     Raises:
         ValueError: the file cannot be read, or has no column FILE NAME.
     """
-    cells = [row for row in workbook.texts(content) if any(row)]
+    try:
+        book = openpyxl.load_workbook(BytesIO(content), read_only=True, data_only=True)
+        sheet = book.worksheets[0]
+        sheet.reset_dimensions()  # the size that a file states for its sheet may be wrong
+        cells = [[_text(value) for value in row] for row in sheet.iter_rows(values_only=True)]
+    except Exception as error:
+        # openpyxl checks little: a damaged file ends in whatever its parts raise.
+        raise ValueError(f"{type(error).__name__}: {error}".splitlines()[0]) from error
+    cells = [row for row in cells if any(row)]
     header = [name.upper().replace("_", " ") for name in cells[0]] if cells else []
     if NEEDED[0] not in header:
         raise ValueError(f"no column {NEEDED[0]}")
@@ -109,13 +116,17 @@ def _check_class(
         if facts["width"] and _size(row.get("SIZE", size)) != size:
             error(image, "wrong SIZE", row["SIZE"], size)
         if "URL" in row:
-            known[facts["row"]] = _source(row["URL"])
+            known[facts["row"]] = sources.from_url(row["URL"])
             if known[facts["row"]] not in sources.SOURCES:
                 error(image, "unknown source", row["URL"], "one of " + ", ".join(sources.SOURCES))
     for image in expected:
         if image not in seen:
             error(image, "image without row", "", "")
     return known, errors
+
+
+def _text(value: object) -> str:
+    return "" if value is None else " ".join(str(value).split())
 
 
 def _image(name: str) -> str:
