@@ -46,7 +46,7 @@ def test_nothing_runs_the_second_time(finished):
         ({"splits": {"grouped": {"seed": 5}}}, {"split"} | AFTER_SPLIT),
         ({"splits": {"naive": {"seed": 5}}}, set()),
         ({"weights": {"seed": 3}}, {"weights", "features", "tune"} | TRAIN),
-        ({"run_filter": "model == 'lenet5' and variant != 'lungs-4000'"}, {"compare"}),
+        ({"run_filter": "model in ['lenet5', 'lenet1d'] and variant != 'lungs-4000'"}, {"compare"}),
         ({"image_size": 48}, AFTER_DOWNLOAD),
     ],
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
