@@ -13,6 +13,17 @@ import pytest
 from pulmoscan import backbones, backend, gradcam, networks, panels
 
 LABELS = ["COVID", "Lung_Opacity", "Normal", "Viral Pneumonia"]
+LENET = [
+    {"conv2d": 16},
+    "max_pooling",
+    {"conv2d": 32},
+    "max_pooling",
+    {"conv2d": 64},
+    "max_pooling",
+    {"dropout": 0.3},
+    "flatten",
+    {"dense": 128},
+]
 LAST = {
     "VGG16": "block5_conv3",
     "VGG19": "block5_conv4",
@@ -65,7 +76,7 @@ def test_the_last_feature_map_of_a_backbone(keras, name):
 
 
 def test_the_last_feature_map_of_lenet(keras):
-    model = networks.build({"architecture": "lenet5", "input_size": 32}, classes=4).model
+    model = networks.build({"architecture": LENET, "input_size": 32}, classes=4).model
     layer = gradcam.last_feature_map(model)
     assert [x.name for x in model.layers if isinstance(x, keras.layers.Conv2D)][-1] == layer.name
 
@@ -129,7 +140,7 @@ def test_a_map_without_positive_evidence_stays_zero():
 def mobilenet(keras):
     keras.utils.set_random_seed(1)
     settings = {"backbone": "MobileNet", "arguments": {"alpha": 0.25}, "input_size": 64}
-    settings["head"] = {"dense": [16], "dropout": 0.2}
+    settings["head"] = ["average_pooling", {"dense": 16}, {"dropout": 0.2}]
     return networks.build(settings, classes=4).model
 
 
@@ -224,7 +235,7 @@ def run_folder(keras, tmp_path_factory):
     """A run of LeNet-5 with random weights at 32 pixels on 120 packed images of 48 pixels."""
     folder = tmp_path_factory.mktemp("run")
     keras.utils.set_random_seed(0)
-    networks.build({"architecture": "lenet5", "input_size": 32}, classes=4).model.save(
+    networks.build({"architecture": LENET, "input_size": 32}, classes=4).model.save(
         folder / "model.keras"
     )
     table = sampling_table()

@@ -183,12 +183,20 @@ def features_samplings(wildcards):
     return sorted(samplings_by_features().get(str(folder / wildcards.pixels), ()))
 
 
-def cut_settings(wildcards):
-    """Return what the temporary features of a training depend on beside its own inputs."""
-    features = features_of(wildcards.model, wildcards.unfreeze, wildcards.variant)
+def features_settings(wildcards):
+    """Return what a training's features depend on beside its own inputs and parameters.
+
+    Features computed again with the same settings are the same, so their dates say nothing: added
+    images or seeds retrain no other run.
+    """
+    unfreeze = wildcards.get("unfreeze", "0")
+    features = features_of(wildcards.model, unfreeze, wildcards.variant)
+    if not features:
+        return ""
+    settings = {key: config["training"][key] for key in ("batch_size", "threads")}
     if any(Path(path).parent.name.startswith("unfreeze") for path in features.values()):
-        return as_json([config["features"], code("scripts/features.py")])
-    return ""
+        settings |= config["features"]
+    return as_json([settings, code("scripts/features.py")])
 
 
 def tuned_models():
@@ -318,7 +326,9 @@ def network_inputs(model, unfreeze, variant):
         inputs["weights"] = f"results/weights/{weights_name(model)}.weights.h5"
     if features := features_of(model, unfreeze, variant):
         inputs["features"] = [
-            path + suffix for path in features.values() for suffix in (".npy", ".rows.npy", ".json")
+            ancient(path + suffix)
+            for path in features.values()
+            for suffix in (".npy", ".rows.npy", ".json")
         ]
     return inputs
 

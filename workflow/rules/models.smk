@@ -93,9 +93,9 @@ rule cut:
         rows=temp("results/features/{backbone}/unfreeze-{unfreeze}/{pixels}.rows.npy"),
         description="results/features/{backbone}/unfreeze-{unfreeze}/{pixels}.json",
     log:
-        "results/logs/features/{backbone}/unfreeze-{unfreeze}/{pixels}.log",
+        "results/logs/cut/{backbone}/unfreeze-{unfreeze}/{pixels}.log",
     benchmark:
-        "results/benchmarks/features/{backbone}/unfreeze-{unfreeze}/{pixels}.tsv"
+        "results/benchmarks/cut/{backbone}/unfreeze-{unfreeze}/{pixels}.tsv"
     conda:
         "../../envs/pulmoscan.yaml"
     threads: config["training"]["threads"]
@@ -152,6 +152,7 @@ rule tune:
         unfreeze=lambda wildcards: tuned_unfreeze(wildcards.model),
         pixels=variant_pixels,
         training=lambda wildcards: as_json(MODELS[wildcards.model].training),
+        features=features_settings,
         backend=KERAS_BACKEND,
         code=code("scripts/tune.py"),
         checkpoint="results/checkpoints/tuning/{model}/{variant}",
@@ -194,8 +195,7 @@ rule train:
         training=lambda wildcards: as_json(MODELS[wildcards.model].training),
         backend=KERAS_BACKEND,
         code=code("scripts/train.py"),
-        # What is temporary cannot be seen to have changed.
-        features=cut_settings,
+        features=features_settings,
         # Not an output: Snakemake removes those of a job that failed.
         checkpoint=f"results/checkpoints/{RUN}/seed-{{seed}}",
         folder=subpath(output.model, parent=True),
