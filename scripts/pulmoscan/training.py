@@ -123,6 +123,7 @@ def train(
         if found and index == progress.stage:
             _restore(state, found[1])
             best_weights = found[1]["best"]
+            found = None  # as large as the training itself
             print(f"going on after epoch {len(progress.history)}", flush=True)
         else:
             progress.stage, progress.schedule = index, Schedule()
