@@ -140,4 +140,7 @@ def test_a_moved_folder_runs_nothing(editable):
 
 def test_an_added_seed_trains_it_alone(finished):
     done = finished.snakemake("--dry-run", seeds=[0, 1])
-    assert set(re.findall(r"wildcards: .*seed=(\d+)", done.stdout)) == {"1"}
+    trained = re.findall(r"wildcards: .*model=([\w-]+), unfreeze=(\w+), seed=(\d+)", done.stdout)
+    assert {seed for _, _, seed in trained} == {"0", "1"}
+    # Only where temporary features are computed again do the other seeds train again on them.
+    assert {unfreeze for _, unfreeze, seed in trained if seed == "0"} == {"19"}

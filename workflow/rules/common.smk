@@ -186,8 +186,7 @@ def features_samplings(wildcards):
 def features_settings(wildcards):
     """Return what a training's features depend on beside its own inputs and parameters.
 
-    Features computed again with the same settings are the same, so their dates say nothing: added
-    images or seeds retrain no other run.
+    Features that are gone cannot be seen to have changed.
     """
     unfreeze = wildcards.get("unfreeze", "0")
     features = features_of(wildcards.model, unfreeze, wildcards.variant)
@@ -326,9 +325,7 @@ def network_inputs(model, unfreeze, variant):
         inputs["weights"] = f"results/weights/{weights_name(model)}.weights.h5"
     if features := features_of(model, unfreeze, variant):
         inputs["features"] = [
-            ancient(path + suffix)
-            for path in features.values()
-            for suffix in (".npy", ".rows.npy", ".json")
+            path + suffix for path in features.values() for suffix in (".npy", ".rows.npy", ".json")
         ]
     return inputs
 
