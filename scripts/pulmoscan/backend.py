@@ -52,20 +52,23 @@ def configure(threads: int, mixed_precision: str = "off", xla: str = "off") -> S
     ``benchmarks/throughput.py`` spoke for:
 
     - ``mixed_precision: off`` is float32 on every device. All backends let a GPU from NVIDIA round
-      what it multiplies to 10 bits (TensorFloat-32) unless they are told not to, as here.
-    - ``auto`` is float32 too, but lets a GPU round so. On an H100, training all layers then takes a
-      half (MobileNet 6.5 ms for 14.1 ms, 32 images of 256 pixels) to a third (ResNet50 20 for 67,
-      VGG16 51 for 163). Features in that rounding are off by 0.4 % and changed 10 and 3 of 160
-      labels of heads trained on them; trainings of the last 19 layers of MobileNet ended with 2 and
-      3 of 160 other labels, where another seed changes 40. So trainings round, and what is
-      computed once for many of them (``features.py``, which asks for ``off``) does not.
+      what it multiplies to 10 bits (TensorFloat-32) unless they are told not to, as here. On an
+      H100, MobileNet's features of radiographs then differ from a CPU's by 2e-6 of their norm.
+    - ``auto`` is float32 too, but lets a GPU round so. On the H100, training all layers takes half
+      the time (MobileNet 6.5 ms for 14.1 ms, 32 images of 256 pixels) to a third (ResNet50 20 for
+      67, VGG16 51 for 163). Trainings of MobileNet's last 19 layers with two seeds ended with 3 and
+      3 of 160 labels other than the CPU's, without rounding 1 and 0; the seeds differ in 40. But
+      features are off by 4e-3. So trainings round, and what is computed once for many of them
+      (``features.py`` asks for ``off``), and waits for images more than for the GPU, does not.
     - ``on`` computes in bfloat16, where it is in hardware: it has the range of float32. On the H100
-      it takes 0.6 to 0.8 of the time of the rounding above, and changes more. Older GPUs compute in
-      float16. A CPU is slower with it.
-    - ``xla: auto`` is off, except with JAX, which always compiles: on a CPU, XLA makes MobileNet 6
-      times slower and ResNet50 15 % faster.
+      MobileNet's step takes 0.7 of the time of the rounding above; its features are off by 10 %.
+      Older GPUs compute in float16. On a CPU, MobileNet trains a tenth slower with it and ResNet50
+      a third faster.
+    - ``xla``: JAX always compiles with it, and TensorFlow never does, since Keras does not combine
+      it with deterministic operations; ``on`` is an error there. PyTorch compiles where it is on.
 
-    Raises ``ValueError`` for a switch or a backend that does not exist.
+    Raises ``ValueError`` for a switch or a backend that does not exist, and for ``xla: on`` with
+    TensorFlow.
     """
     for key, value in (("mixed_precision", mixed_precision), ("xla", xla)):
         if value not in SWITCHES:
@@ -77,6 +80,11 @@ def configure(threads: int, mixed_precision: str = "off", xla: str = "off") -> S
     prepare = {"tensorflow": _prepare_tensorflow, "jax": _prepare_jax, "torch": _prepare_torch}
     if backend not in prepare:
         raise ValueError(f"KERAS_BACKEND is {backend!r}: expected one of {', '.join(prepare)}")
+    if backend == "tensorflow" and xla == "on":
+        raise ValueError(
+            "training.xla is on, but Keras does not compile TensorFlow's deterministic operations "
+            "with XLA: set it to auto, or KERAS_BACKEND to jax"
+        )
     first = "keras" not in sys.modules
     threads, capability = prepare[backend](threads)
     import keras
@@ -446,6 +454,8 @@ def _prepare_jax(threads: int) -> tuple[int, tuple[int, ...] | None]:
     """Return the threads in force and the compute capability of the GPU, if there is one."""
     os.environ.setdefault("NPROC", str(threads))  # the size of the thread pool of XLA on the CPU
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    # Deterministic gradients of max pooling are sorted sums: on an H100 a step of VGG16 takes 51 ms
+    # for 30 ms without them, the networks with one such layer 4 % more.
     os.environ.setdefault("XLA_FLAGS", "--xla_gpu_deterministic_ops=true")
     import jax
 

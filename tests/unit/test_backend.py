@@ -206,6 +206,12 @@ def test_wrong_switch_is_one_line() -> None:
         backend.configure(0)
 
 
+def test_xla_that_cannot_be_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    with pytest.raises(ValueError, match=r"training\.xla is on, but Keras does not compile"):
+        backend.configure(2, xla="on")
+
+
 def test_unknown_backend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERAS_BACKEND", "theano")
     with pytest.raises(ValueError, match="KERAS_BACKEND is 'theano': expected one of tensorflow"):
