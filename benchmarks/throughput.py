@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
+import device
 import numpy as np
 import pandas as pd
 import roofline
@@ -58,7 +59,7 @@ COLUMNS = {
     "uint8_ms": "the same, with pixels that travel as uint8",
     "resident_ms": "of a batch that lies on the device already, by predict_on_batch",
     "device_ms": "of step_ms, what the device computes and copies; with JAX on a GPU",
-    **{f"{kind}_ms": "of device_ms" for kind in backend.KERNEL_KINDS},
+    **{f"{kind}_ms": "of device_ms" for kind in device.KERNEL_KINDS},
     "waiting_ms": "step_ms - device_ms: the device waits for what reads, copies and calls",
     "limit_ms": "least time of a batch on the device",
     "read_ms": "to read a batch from the packed arrays",
@@ -216,14 +217,14 @@ def beside_limit(row: dict, rates: dict) -> dict:
     ``row`` is a case with what `measure` returns of it, ``rates`` what `device_rates` returns.
     """
     found = [roofline.Product(**product) for product in row["products"]]
-    device = roofline.Device(rates["flop_s"][row["precision"]], rates["bytes_s"])
+    reached = roofline.Device(rates["flop_s"][row["precision"]], rates["bytes_s"])
     itemsize = 4 if row["precision"] in ("float32", "tf32") else 2
     training = row["work"] != "features"
     least = roofline.least_seconds(
-        found, row["batch"], itemsize, device, training, row["trained_weights"]
+        found, row["batch"], itemsize, reached, training, row["trained_weights"]
     )
     depthwise = roofline.least_seconds(
-        found, row["batch"], itemsize, device, training, kind="depthwise"
+        found, row["batch"], itemsize, reached, training, kind="depthwise"
     )
     device_ms = row["device_ms"]
     flops = roofline.flops(found, training)
@@ -286,7 +287,7 @@ def device_rates(effort: Effort) -> dict:
     array = keras.ops.ones((values,), "float32")
     moved = 2 * 4 * values / min(_repeated(lambda: array + 1.0, effort))
     host = random.integers(0, 256, 1 << 25, dtype=np.uint8)
-    copied = _repeated(lambda: backend.to_device(host), effort)
+    copied = _repeated(lambda: device.to_device(host), effort)
     return {
         **facts,
         "flop_s": rates,
@@ -320,7 +321,7 @@ def measure(case: Case, effort: Effort, lock: Path | None = None) -> dict:
         step_s = _of_batch(lambda: work(few), 2)
         batches = _batches(case, max(2, min(effort.steps, int(effort.seconds / step_s))))
         step_s = _of_batch(lambda: work(batches), len(batches))
-        peak = backend.peak_memory()
+        peak = device.peak_memory()
         figures = _kernels(lambda: work(few), facts["products"])
         figures |= _fed(case, model, batches, effort)
     return {
@@ -357,8 +358,8 @@ def _kernels(work: Callable[[], None], found: Sequence[dict]) -> dict:
     depthwise -= {p["layer"] for p in found if p["kind"] == "convolution"}  # separable: both
     traces = []
     for _ in range(TRACES):
-        kinds = dict.fromkeys(backend.KERNEL_KINDS, 0.0)
-        kernels = backend.kernel_seconds(work)
+        kinds = dict.fromkeys(device.KERNEL_KINDS, 0.0)
+        kernels = device.kernel_seconds(work)
         for (kind, layer), seconds in kernels.items():
             kinds["depthwise" if layer in depthwise else kind] += 1e3 * seconds / 2
         if not kernels:
@@ -440,11 +441,11 @@ def _fed(
     x8 = as_uint8[0][0]
     figures = {
         "read_ms": 1e3 * min(_repeated(lambda: batches[0], effort)),
-        "to_device_ms": 1e3 * min(_repeated(lambda: backend.to_device(x), effort)),
-        "to_device_uint8_ms": 1e3 * min(_repeated(lambda: backend.to_device(x8), effort)),
+        "to_device_ms": 1e3 * min(_repeated(lambda: device.to_device(x), effort)),
+        "to_device_uint8_ms": 1e3 * min(_repeated(lambda: device.to_device(x8), effort)),
     }
     if effort.feeding and case.work == "features":
-        resident = backend.to_device(x)
+        resident = device.to_device(x)
         figures["resident_ms"] = 1e3 * min(
             _repeated(lambda: model.predict_on_batch(resident), effort)
         )
@@ -456,13 +457,13 @@ def _fed(
 
 def _repeated(call: Callable[[], Any], effort: Effort) -> list[float]:
     """Return the seconds of calls until their results are there, after one that is not counted."""
-    backend.wait(call())
+    device.wait(call())
     seconds: list[float] = []
     while len(seconds) < max(2, effort.steps) and (
         len(seconds) < 2 or sum(seconds) < effort.seconds
     ):
         started = time.perf_counter()
-        backend.wait(call())
+        device.wait(call())
         seconds.append(time.perf_counter() - started)
     return seconds
 
