@@ -16,7 +16,7 @@ import yaml
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
-from pulmoscan import backend, cache, command, models, runs  # noqa: E402
+from pulmoscan import backend, cache, command, models, runs, stages  # noqa: E402
 
 CLASSES = 4
 
@@ -50,7 +50,7 @@ def cuts(config: dict, table: pd.DataFrame) -> list[tuple[str, int, str]]:
     for run in table.itertuples():
         network = known[run.model].network
         if known[run.model].backbone:
-            for stage in models.stages_of(known[run.model], run.unfreeze):
+            for stage in stages.resolve(known[run.model].training, run.unfreeze):
                 pooled = stage["unfreeze"] != "0" or network["head"][0] == "average_pooling"
                 name = stage["unfreeze"] if pooled else "0, not pooled"
                 if name != "all":

@@ -3,9 +3,10 @@
 Read while the Snakefile is parsed, so scikit-learn is imported inside the functions that need it.
 """
 
-import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from pulmoscan import spelling
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -59,12 +60,12 @@ def problems(model: Mapping[str, Any]) -> list[str]:
     """
     name, arguments = model.get("classifier"), model.get("arguments", {})
     if not isinstance(name, str) or name not in ARGUMENTS:
-        hint = _hint(str(name), list(ARGUMENTS))
+        hint = spelling.guess(str(name), ARGUMENTS)
         return [f"no classifier {name!r}: {hint}it is one of {', '.join(ARGUMENTS)}"]
     if not isinstance(arguments, Mapping):
         return [f"the arguments of {name} are {arguments!r}, not a mapping of names to values"]
     return [
-        f"{name} takes no argument {key!r}: {_hint(str(key), ARGUMENTS[name])}"
+        f"{name} takes no argument {key!r}: {spelling.guess(str(key), ARGUMENTS[name])}"
         f"it takes {', '.join(ARGUMENTS[name])}"
         for key in arguments
         if key not in ARGUMENTS[name]
@@ -102,8 +103,3 @@ def build(model: Mapping[str, Any], seed: int) -> "Pipeline":
             calibrated = CalibratedClassifierCV(SVC(**arguments), cv=folds, ensemble=False)
             return make_pipeline(StandardScaler(), calibrated)
     raise ValueError("; ".join(problems(model)))
-
-
-def _hint(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]!r}? " if close else ""

@@ -1,6 +1,5 @@
 """Checks of the configuration and of the run table before anything runs."""
 
-import difflib
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ import pandas as pd
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
-from pulmoscan import backbones, models
+from pulmoscan import backbones, models, spelling
 from pulmoscan.database import CLASSES, POSITIVE, canonical_image
 from pulmoscan.runs import table_names
 
@@ -100,8 +99,8 @@ def _wording(error: ValidationError) -> str:
 
 
 def _hint(name: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f": did you mean {close[0]!r}?" if close else f"; the keys here are {', '.join(known)}"
+    close = spelling.nearest(name, known)
+    return f": did you mean {close!r}?" if close else f"; the keys here are {', '.join(known)}"
 
 
 def _reference_problems(config: Mapping) -> Iterator[str]:
@@ -133,9 +132,7 @@ def _reference_problems(config: Mapping) -> Iterator[str]:
 
 def _unknown(key: str, value: str, known: Collection[str]) -> Iterator[str]:
     if value not in known:
-        close = difflib.get_close_matches(value, known, n=1)
-        guess = f"did you mean {close[0]!r}? " if close else ""
-        yield f"config: {key}: no {value!r}: {guess}It is one of {', '.join(known)}"
+        yield f"config: {key}: {spelling.unknown(value, known)}"
 
 
 def _run_problems(config: Mapping, runs: pd.DataFrame, tables: Collection[str]) -> Iterator[str]:
@@ -146,8 +143,7 @@ def _run_problems(config: Mapping, runs: pd.DataFrame, tables: Collection[str]) 
         for column, names in (("model", config["models"]), ("variant", config["variants"])):
             if (value := getattr(run, column)) not in names:
                 missing = True
-                close = difflib.get_close_matches(value, names, n=1)
-                guess = f"did you mean {close[0]!r}? " if close else ""
+                guess = spelling.guess(value, names)
                 yield f"{place}: no {column} {value!r}: {guess}The config has {', '.join(names)}"
         for name in table_names(run.tables):
             if name not in tables:

@@ -7,12 +7,13 @@ a value that is chosen later (see `hyperparameters`). Keras is imported only whe
 lists are checked where there is none.
 """
 
-import difflib
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
+
+from pulmoscan import spelling
 
 if TYPE_CHECKING:
     import keras
@@ -177,9 +178,7 @@ def _order_problems(kinds: Sequence[str], head: bool) -> Iterator[str]:
 
 
 def _hint(name: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    guess = f"did you mean {close[0]!r}? " if close else ""
-    return f"{guess}There are {', '.join(known)}"
+    return f"{spelling.guess(name, known)}There are {', '.join(known)}"
 
 
 def _left_out(entry: Any) -> bool:

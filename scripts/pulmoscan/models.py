@@ -1,10 +1,9 @@
 """The models of the configuration, each with everything that was said of it in other places."""
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from pulmoscan import backbones, classifiers, hyperparameters, layers, stages
+from pulmoscan import backbones, classifiers, hyperparameters, layers, spelling
 from pulmoscan.pixels import GREY_LEVELS
 
 KINDS = ("architecture", "backbone", "classifier", "like")
@@ -58,10 +57,9 @@ def settings_of(config: Mapping, name: str) -> dict:
         if name in seen:
             raise ValueError(f"{' is like '.join([*seen, name])}: a circle")
     if name not in config["models"]:
-        close = difflib.get_close_matches(name, config["models"], n=1)
-        raise ValueError(
-            f"like: no model {name!r}" + (f": did you mean {close[0]!r}?" * bool(close))
-        )
+        close = spelling.nearest(name, config["models"])
+        guess = f": did you mean {close!r}?" if close else ""
+        raise ValueError(f"like: no model {name!r}{guess}")
     settings: dict = {}
     for entry in [config["models"][name]] + [config["models"][other] for other in reversed(seen)]:
         training = settings.get("training", {}) | entry.get("training", {})
@@ -196,11 +194,4 @@ def _stage_problems(
 
 def _unknown(key: str, value: str, known: Mapping) -> Iterator[str]:
     if value not in known:
-        close = difflib.get_close_matches(value, known, n=1)
-        guess = f"did you mean {close[0]!r}? " if close else ""
-        yield f"{key}: no {value!r}: {guess}It is one of {', '.join(known)}"
-
-
-def stages_of(model: Model, unfreeze: str) -> list[dict]:
-    """Return the stages of a training of the model, see `stages.resolve`."""
-    return stages.resolve(model.training, unfreeze)
+        yield f"{key}: {spelling.unknown(value, known)}"

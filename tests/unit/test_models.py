@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pulmoscan import models
+from pulmoscan import models, stages
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +82,6 @@ def test_every_unfrozen_row_of_the_synthesis_is_also_run_by_the_recommended_prot
     for run in unfrozen:
         name = f"{run.model}-recommended"
         assert (name, run.unfreeze, run.variant) in keys
-        stages = models.stages_of(known[name], run.unfreeze)
-        assert [stage["unfreeze"] for stage in stages] == ["0", run.unfreeze]
-        assert stages[1]["learning_rate"] < stages[0]["learning_rate"] == 1e-3
+        resolved = stages.resolve(known[name].training, run.unfreeze)
+        assert [stage["unfreeze"] for stage in resolved] == ["0", run.unfreeze]
+        assert resolved[1]["learning_rate"] < resolved[0]["learning_rate"] == 1e-3

@@ -15,7 +15,7 @@ from snakemake.utils import update_config
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from pulmoscan import backbones, configuration, local, models
+from pulmoscan import backbones, configuration, local, models, stages
 from pulmoscan import runs as run_table
 from pulmoscan.codedigest import code_digest
 
@@ -157,7 +157,7 @@ def features_of(model, unfreeze, variant):
             if stage["unfreeze"] == "0" and pooled
             else folder / f"unfreeze-{stage['unfreeze']}" / pixels
         )
-        for stage in models.stages_of(MODELS[model], unfreeze)
+        for stage in stages.resolve(MODELS[model].training, unfreeze)
         if stage["unfreeze"] != "all"
     }
 
