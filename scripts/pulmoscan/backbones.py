@@ -219,34 +219,6 @@ def prepare(grey: "keras.KerasTensor", backbone: str) -> "keras.KerasTensor":
     )
 
 
-def pooled(
-    grey: "keras.KerasTensor", network: Mapping, weights: Path | None
-) -> tuple["keras.Model", "keras.KerasTensor"]:
-    """Return a backbone behind a grey input of (s, s, 1) in 0..255, and its pooled output (d,).
-
-    ``network`` holds ``backbone``, ``arguments`` and ``input_size``; without ``weights`` the
-    backbone keeps its random ones.
-    """
-    import keras
-
-    name, arguments = network["backbone"], network.get("arguments")
-    backbone = build(name, arguments, network["input_size"], prepare(grey, name))
-    if weights is not None:
-        copy_weights(load(name, arguments, weights), backbone)
-    return backbone, keras.layers.GlobalAveragePooling2D(name="pooled")(backbone.output)
-
-
-def feature_extractor(network: Mapping, weights: Path) -> "keras.Model":
-    """Return the backbone with its preprocessing and pooling: (s, s, 1) grey in 0..255 to (d,)."""
-    import keras
-
-    grey = keras.Input((network["input_size"], network["input_size"], 1), name="grey")
-    _, output = pooled(grey, network, weights)
-    extractor = keras.Model(grey, output)
-    extractor.trainable = False
-    return extractor
-
-
 def fold_rescaling(model: "keras.Model") -> None:
     """Make published weights of an EfficientNet right for a network built without them.
 
