@@ -31,6 +31,7 @@ from pulmoscan import (
     hyperparameters,
     labelling,
     stages,
+    training_options,
 )
 from pulmoscan.atomic import replacing
 
@@ -232,40 +233,13 @@ def _write(
         path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
-def _features(text: str) -> tuple[str, Path]:
-    unfreeze, sign, path = text.partition("=")
-    if not sign or not unfreeze or not path:
-        raise argparse.ArgumentTypeError(f"{text!r} is not UNFREEZE=FILE, as in 19=features.npy")
-    return unfreeze, Path(path)
-
-
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--network", type=json.loads, required=True, help="JSON, see models:")
-    parser.add_argument("--unfreeze", required=True, help="0, a number of layers, half or all")
-    parser.add_argument("--pixels", type=json.loads, required=True, help="JSON, see pixels:")
+    training_options.add(parser)
     parser.add_argument("--augment", type=json.loads, default=None, help="JSON or null")
-    parser.add_argument("--training", type=json.loads, required=True, help="JSON, see training:")
     parser.add_argument("--best", type=Path, help="JSON of a search, for $names in the network")
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--sampling", type=Path, required=True)
-    parser.add_argument("--images", type=Path, required=True)
-    parser.add_argument("--masks", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, help="needed by a backbone")
-    parser.add_argument(
-        "--features",
-        type=_features,
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="UNFREEZE=FILE",
-        help="of stages that unfreeze this; rows and description lie beside the file",
-    )
-    parser.add_argument("--fingerprint", default="", help="of code and inputs, for the checkpoint")
-    parser.add_argument("--checkpoint", type=Path, required=True)
-    parser.add_argument("--output", type=Path, required=True)
-    options = parser.parse_args(argv)
-    options.features = dict(options.features)
+    options = training_options.parse(parser, argv)
     if "backbone" in options.network and options.weights is None:
         parser.error("a backbone needs --weights")
     return options

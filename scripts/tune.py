@@ -16,7 +16,6 @@ is emptied at the end.
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -29,6 +28,7 @@ from pulmoscan import (
     hyperparameters,
     labelling,
     stages,
+    training_options,
 )
 from pulmoscan.atomic import replacing
 
@@ -163,43 +163,15 @@ def _identity(
     )
 
 
-def _features(text: str) -> tuple[str, Path]:
-    unfreeze, sign, path = text.partition("=")
-    if not sign or not unfreeze or not path:
-        raise argparse.ArgumentTypeError(f"{text!r} is not UNFREEZE=FILE, as in 0=features.npy")
-    return unfreeze, Path(path)
-
-
 def _tune(text: str) -> dict:
     return {"iterations": ITERATIONS} | json.loads(text)
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--network", type=json.loads, required=True, help="JSON, see models:")
+    training_options.add(parser)
     parser.add_argument("--tune", type=_tune, required=True, help="JSON, see models:")
-    parser.add_argument("--unfreeze", required=True, help="0 with a backbone, else all")
-    parser.add_argument("--pixels", type=json.loads, required=True, help="JSON, see pixels:")
-    parser.add_argument("--training", type=json.loads, required=True, help="JSON, see training:")
-    parser.add_argument("--sampling", type=Path, required=True)
-    parser.add_argument("--images", type=Path, required=True)
-    parser.add_argument("--masks", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, help="not read: features hold what they compute")
-    parser.add_argument(
-        "--features",
-        type=_features,
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="0=FILE",
-        help="of the frozen backbone; rows and description lie beside the file",
-    )
-    parser.add_argument("--fingerprint", default="", help="of code and inputs, for the checkpoint")
-    parser.add_argument("--checkpoint", type=Path, required=True)
-    parser.add_argument("--output", type=Path, required=True)
-    options = parser.parse_args(argv)
-    options.features = dict(options.features)
-    return options
+    return training_options.parse(parser, argv)
 
 
 if __name__ == "__main__":

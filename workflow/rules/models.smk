@@ -80,14 +80,7 @@ rule features:
 
 
 # Up to 20 GB each, so they go when the trainings that read them are done.
-rule cut:
-    input:
-        images=rules.pack.output.images,
-        masks=rules.pack.output.masks,
-        samplings=features_samplings,
-        weights=lambda wildcards: (
-            f"results/weights/{wildcards.backbone.rpartition('-')[0]}.weights.h5"
-        ),
+use rule features as cut with:
     output:
         features=temp("results/features/{backbone}/unfreeze-{unfreeze}/{pixels}.npy"),
         rows=temp("results/features/{backbone}/unfreeze-{unfreeze}/{pixels}.rows.npy"),
@@ -96,30 +89,10 @@ rule cut:
         "results/logs/cut/{backbone}/unfreeze-{unfreeze}/{pixels}.log",
     benchmark:
         "results/benchmarks/cut/{backbone}/unfreeze-{unfreeze}/{pixels}.tsv"
-    conda:
-        "../../envs/pulmoscan.yaml"
-    threads: config["training"]["threads"]
-    resources:
-        gpu=1,
-        mem_mb=8000,
-        runtime=240,
     params:
         network=lambda wildcards: backbone_settings(wildcards.backbone, "flatten"),
         unfreeze=lambda wildcards: wildcards.unfreeze,
-        pixels=lambda wildcards: as_json(config["pixels"][wildcards.pixels]),
-        limit_gb=config["features"]["limit_gb"],
         dtype=config["features"]["dtype"],
-        batch_size=config["training"]["batch_size"],
-        threads=config["training"]["threads"],
-        backend=KERAS_BACKEND,
-        code=code("scripts/features.py"),
-    shell:
-        "python scripts/features.py --network {params.network:q} --unfreeze {params.unfreeze} "
-        "--weights {input.weights:q} --images {input.images:q} --masks {input.masks:q} "
-        "--pixels {params.pixels:q} --samplings {input.samplings:q} "
-        "--limit-gb {params.limit_gb} --dtype {params.dtype} --batch-size {params.batch_size} "
-        "--threads {params.threads} --output {output.features:q} --rows {output.rows:q} "
-        "--description {output.description:q} 2>&1 | tee {log:q}"
 
 
 rule tune:

@@ -1,0 +1,44 @@
+"""Command-line options that training a network and searching one have in common."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the options for a network, what it is trained from, its checkpoint and its output."""
+    parser.add_argument("--network", type=json.loads, required=True, help="JSON, see models:")
+    parser.add_argument("--unfreeze", required=True, help="0, a number of layers, half or all")
+    parser.add_argument("--pixels", type=json.loads, required=True, help="JSON, see pixels:")
+    parser.add_argument("--training", type=json.loads, required=True, help="JSON, see training:")
+    parser.add_argument("--sampling", type=Path, required=True)
+    parser.add_argument("--images", type=Path, required=True)
+    parser.add_argument("--masks", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, help="needed by a backbone that is run")
+    parser.add_argument(
+        "--features",
+        type=_features,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="UNFREEZE=FILE",
+        help="of stages that unfreeze this; rows and description lie beside the file",
+    )
+    parser.add_argument("--fingerprint", default="", help="of code and inputs, for the checkpoint")
+    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+
+
+def parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
+    """Return the options that a command line gives; features are files by what they unfreeze."""
+    options = parser.parse_args(argv)
+    options.features = dict(options.features)
+    return options
+
+
+def _features(text: str) -> tuple[str, Path]:
+    unfreeze, sign, path = text.partition("=")
+    if not sign or not unfreeze or not path:
+        raise argparse.ArgumentTypeError(f"{text!r} is not UNFREEZE=FILE, as in 19=features.npy")
+    return unfreeze, Path(path)
