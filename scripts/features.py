@@ -72,7 +72,7 @@ def main(argv: Sequence[str]) -> None:
     with replacing(options.output) as path, path.open("wb") as file:
         arrays.begin(file, options.dtype, (len(rows), width))
         for part in _parts(len(rows), options.batch_size):
-            x = source.read(rows[part])[..., None].astype("float32")
+            x = batches.with_channel(source.read(rows[part]))
             values = _stored(_forward(frozen, x, options.batch_size), options.dtype)
             arrays.append(file, values)
             digest.update(values)
@@ -101,8 +101,7 @@ def _forward(frozen: "keras.Model", x: np.ndarray, size: int) -> np.ndarray:
     With one size there is one function to compile, and images in a small batch get the same
     numbers as in a full one.
     """
-    batch = np.zeros((size, *x.shape[1:]), x.dtype)
-    batch[: len(x)] = x
+    batch = np.pad(x, [(0, size - len(x)), *[(0, 0)] * (x.ndim - 1)]) if len(x) < size else x
     outputs = frozen.predict_on_batch(batch)
     outputs = outputs if isinstance(outputs, list) else [outputs]
     return np.concatenate([np.asarray(value).reshape(size, -1) for value in outputs], 1)[: len(x)]

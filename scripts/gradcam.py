@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pulmoscan import backend, command, gradcam, panels, pixels
+from pulmoscan import arrays, backend, command, gradcam, panels, pixels
 from pulmoscan.atomic import replacing
 
 PROBABILITY = "p_"
@@ -38,10 +38,9 @@ def main(argv: Sequence[str]) -> None:
         if column.startswith(PROBABILITY)
     ]
     chosen = gradcam.choose(pd.read_parquet(arguments.sampling), arguments.explain)
-    images = np.load(arguments.images, mmap_mode="r", allow_pickle=False)
-    masks = np.load(arguments.masks, mmap_mode="r", allow_pickle=False)
     rows = chosen["row"].to_numpy()
-    images, masks = images[rows], masks[rows]
+    images = arrays.Stored(arguments.images)[rows]
+    masks = arrays.Stored(arguments.masks)[rows]
 
     backend.configure(arguments.threads)
     import keras
@@ -112,20 +111,21 @@ def _draw(
     folder.mkdir(parents=True, exist_ok=True)
     for panel in folder.glob("*.png"):
         panel.unlink()
+    drawn = panels.Panel(labels)
     for index, score in scores.iterrows():
-        probabilities = {label: score[f"{PROBABILITY}{label}"] for label in labels}
+        predicted = score["predicted"]
         title = (
-            f"{score['image']}: {score['label']}, predicted {score['predicted']} "
-            f"({probabilities[score['predicted']]:.2f})"
+            f"{score['image']}: {score['label']}, predicted {predicted} "
+            f"({score[PROBABILITY + predicted]:.2f})"
         )
         with replacing(folder / f"{score['image']}.png") as path:
-            panels.draw(
+            drawn.draw(
                 path,
                 images[index],
                 shown[index],
                 masks[index],
                 cams[index],
-                probabilities,
+                [score[f"{PROBABILITY}{label}"] for label in labels],
                 title,
                 score["label"],
             )

@@ -191,6 +191,15 @@ def build(
 def load(name: str, arguments: Mapping | None, weights: Path) -> "keras.Model":
     """Return a backbone with the weights of a file; raise ``ValueError`` where they do not fit."""
     model = build(name, arguments, MOBILENET_SIZE)
+    load_weights(model, name, arguments, weights)
+    return model
+
+
+def load_weights(model: "keras.Model", name: str, arguments: Mapping | None, weights: Path) -> None:
+    """Put the weights of a file into a backbone, which may stand behind other input layers.
+
+    ``name`` and ``arguments`` say which one it is. Raises ``ValueError`` where they do not fit.
+    """
     try:
         model.load_weights(weights)
     except Exception as error:  # h5py and Keras raise many kinds for a damaged or foreign file
@@ -199,7 +208,6 @@ def load(name: str, arguments: Mapping | None, weights: Path) -> "keras.Model":
             f"{weights} does not hold weights of {name} with arguments {dict(arguments or {})}, "
             f"without top, or is damaged: {reason}"
         ) from error
-    return model
 
 
 def prepare(grey: "keras.KerasTensor", backbone: str) -> "keras.KerasTensor":
@@ -245,14 +253,3 @@ def is_unfolded(model: "keras.Model") -> bool:
         for layer in model.layers
         if type(layer).__name__ == "Normalization"
     )
-
-
-def copy_weights(source: "keras.Model", target: "keras.Model") -> None:
-    """Copy the weights of a backbone into the same backbone behind other input layers."""
-    own = source.layers[1:]  # the first is its input
-    for layer, twin in zip(own, target.layers[-len(own) :], strict=True):
-        if type(layer) is not type(twin):
-            raise TypeError(f"{twin.name} stands where {layer.name} was expected")
-        twin.set_weights(layer.get_weights())
-        if hasattr(twin, "finalize_state"):
-            twin.finalize_state()

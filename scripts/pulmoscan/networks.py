@@ -188,6 +188,6 @@ def _backbone(
     grey = keras.Input((size, size, 1), name="grey")
     backbone = backbones.build(name, arguments, size, backbones.prepare(grey, name))
     if weights is not None:
-        backbones.copy_weights(backbones.load(name, arguments, weights), backbone)
+        backbones.load_weights(backbone, name, arguments, weights)
     base = [layer for layer in backbone.layers if layer.name not in PREPARATION]
     return grey, base, backbone.output
