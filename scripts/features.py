@@ -73,7 +73,9 @@ def main(argv: Sequence[str]) -> None:
         arrays.begin(file, options.dtype, (len(rows), width))
         for part in _parts(len(rows), options.batch_size):
             x = batches.with_channel(source.read(rows[part]))
-            values = _stored(_forward(frozen, x, options.batch_size), options.dtype)
+            with backend.fitting(options.batch_size):
+                outputs = _forward(frozen, x, options.batch_size)
+            values = _stored(outputs, options.dtype)
             arrays.append(file, values)
             digest.update(values)
     with replacing(options.rows) as path, path.open("wb") as file:

@@ -102,8 +102,9 @@ def main(argv: Sequence[str]) -> None:
         )
 
     identity = _identity(options, kept, rows if on_pixels else rows[:0], in_force.threads)
-    progress, steps = training.train(prepare, len(plan), options.checkpoint, identity)
-    probabilities = training.predict(steps, some(-1, split != "train"))
+    with backend.fitting(settings["batch_size"]):
+        progress, steps = training.train(prepare, len(plan), options.checkpoint, identity)
+        probabilities = training.predict(steps, some(-1, split != "train"))
     facts = {
         "n_train": int((split == "train").sum()),
         **_facts(network, progress, plan, kept),

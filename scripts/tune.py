@@ -82,7 +82,8 @@ def main(argv: Sequence[str]) -> None:
         in_force.jit_compile,
     )
     identity = _identity(options, described, sampling, in_force.threads)
-    found = tuning.search(options.tune, trainer.run, options.checkpoint, identity)
+    with backend.fitting(size):
+        found = tuning.search(options.tune, trainer.run, options.checkpoint, identity)
     with replacing(options.output / "trials.tsv") as path:
         table(found).to_csv(path, sep="\t", index=False)
     with replacing(options.output / "best.json") as path:

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pulmoscan import accelerators
+
 if TYPE_CHECKING:
     import keras
 
@@ -43,7 +45,8 @@ def configure(threads: int, mixed_precision: str = "off", xla: str = "off") -> S
     """Prepare the backend for quiet and repeatable work, and return what is in force.
 
     ``KERAS_BACKEND`` chooses the backend, TensorFlow where it is not set. Operations are the
-    deterministic ones, and a GPU's memory is taken as needed. The number of threads is fixed by the
+    deterministic ones, and a GPU's memory is taken as needed. Of several GPUs the process takes a
+    free one for itself (see `accelerators`). The number of threads is fixed by the
     first call of a process; a later call with another number warns and keeps the first.
 
     ``mixed_precision`` and ``xla`` are ``on``, ``off`` or ``auto``, which is what
@@ -83,6 +86,7 @@ def configure(threads: int, mixed_precision: str = "off", xla: str = "off") -> S
             "training.xla is on, but Keras does not compile TensorFlow's deterministic operations "
             "with XLA: set it to auto, or KERAS_BACKEND to jax"
         )
+    accelerators.claim()
     first = "keras" not in sys.modules
     threads, capability = prepare[backend](threads)
     import keras
@@ -100,6 +104,33 @@ def configure(threads: int, mixed_precision: str = "off", xla: str = "off") -> S
     jit_compile = backend == "jax" or xla == "on"
     there = capability is not None and capability >= TENSOR_FLOAT_32
     return Settings(threads, policy, jit_compile, rounded and there)
+
+
+@contextmanager
+def fitting(batch_size: int) -> Iterator[None]:
+    """Turn the error of a device whose memory is full into one that says what to lower.
+
+    ``batch_size`` is the one in force. Raises ``ValueError``; other errors stay as they are.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not _is_out_of_memory(error):
+            raise
+        raise ValueError(
+            f"the memory of the device is full: lower training.batch_size, now {batch_size}, or "
+            "run fewer trainings side by side (--resources gpu=N)"
+        ) from error
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Return whether an error is what a backend raises for a device without free memory."""
+    # TensorFlow and torch have a class for it. In JAX, and where torch computes on the CPU, it is a
+    # RuntimeError that only its text tells from others.
+    if type(error).__name__ in ("ResourceExhaustedError", "OutOfMemoryError"):
+        return True
+    texts = ("RESOURCE_EXHAUSTED", "can't allocate memory")
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
 
 
 def describe() -> dict[str, str]:

@@ -142,3 +142,25 @@ def test_description() -> None:
     found = backend.describe()
     assert set(found) == {"backend", "version", "keras", "device"}
     assert all(found.values())
+
+
+def test_a_full_device_is_a_line_that_names_the_batch_size() -> None:
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("the size below is one that TensorFlow refuses")
+    with (
+        pytest.raises(ValueError, match=r"lower training\.batch_size, now 48"),
+        backend.fitting(48),
+    ):
+        keras.ops.zeros((1 << 42, 1 << 10))  # 16 PiB
+
+
+def test_other_errors_pass_a_full_device_by() -> None:
+    with pytest.raises(RuntimeError, match="another reason"), backend.fitting(48):
+        raise RuntimeError("another reason")
+
+
+def test_jax_tells_a_full_device_in_the_text_of_an_error() -> None:
+    # As jaxlib words it: XlaRuntimeError is a RuntimeError.
+    text = "RESOURCE_EXHAUSTED: Out of memory while trying to allocate 17179869184 bytes."
+    with pytest.raises(ValueError, match="batch_size"), backend.fitting(48):
+        raise RuntimeError(text)
