@@ -2,6 +2,7 @@
 # make demo   the whole workflow on synthetic radiographs, to results/report/report.html
 # make test   linters and tests
 # make study  the full study, as config.yaml says
+# make resume goes on with the last run, after Snakemake was killed
 
 PYTHON ?= python3
 # make env LOCK=envs/requirements-gpu.txt for an NVIDIA GPU under Linux
@@ -15,7 +16,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --resources gpu=$(GPU)
 # Bytecode is compiled once at installation; without it every job would pay for it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: env demo test lint format study lock clean
+.PHONY: env demo test lint format study resume lock clean
 
 env: $(VENV)/.installed
 
@@ -52,6 +53,9 @@ format: env
 
 study: env
 	$(SNAKEMAKE)
+
+resume: env
+	@$(BIN)/python workflow/resume.py
 
 # For maintainers: resolve envs/*.in anew, with hashes, for every platform.
 lock: env

@@ -23,6 +23,17 @@ include: "workflow/rules/explain.smk"
 include: "workflow/rules/report.smk"
 
 
+# They need the network, which the nodes of a cluster may not have.
+localrules:
+    all,
+    download,
+    weights,
+
+
+onstart:
+    record_command()
+
+
 rule all:
     default_target: True
     input:

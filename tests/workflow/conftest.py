@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,27 +28,32 @@ class Workflow:
     database: Path
     committed: frozenset[str] = frozenset()  # names in the folder before anything ran
 
-    def snakemake(
-        self, *options: str, cores: int = 2, **config: object
-    ) -> subprocess.CompletedProcess:
-        """Run Snakemake with the tests' configuration and return what it printed."""
+    def command(self, *options: str, cores: int = 2, **config: object) -> list[str]:
+        """Return the command line of Snakemake with the tests' configuration."""
         settings = {"dataset": {"source": "local", "path": str(self.database)}} | config
         command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--nocolor", *options]
         command += ["--configfile", *CONFIGS, "--config"]
-        command += [
+        return command + [
             f"{key}={value if isinstance(value, str) else json.dumps(value)}"
             for key, value in settings.items()
         ]
-        # A test run must not inherit a backend or a profile of the user's.
-        environment = {
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of a run, which inherits no backend or profile of the user's."""
+        return {
             key: value
             for key, value in os.environ.items()
             if key not in ("KERAS_BACKEND", "SNAKEMAKE_PROFILE", "PYTHONDONTWRITEBYTECODE")
         }
+
+    def snakemake(
+        self, *options: str, cores: int = 2, **config: object
+    ) -> subprocess.CompletedProcess:
+        """Run Snakemake with the tests' configuration and return what it printed."""
         return subprocess.run(
-            command,
+            self.command(*options, cores=cores, **config),
             cwd=self.folder,
-            env=environment,
+            env=self.environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -89,13 +95,21 @@ def finished(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Work
     return workflow
 
 
+@pytest.fixture(scope="session")
+def copied() -> Callable[..., Workflow]:
+    """A function that copies a finished workflow to another folder."""
+
+    def copy(finished: Workflow, folder: Path, with_results: bool = True) -> Workflow:
+        workflow = Workflow(folder / "repository", folder / "database")
+        left_out = None if with_results else shutil.ignore_patterns("results", ".snakemake")
+        shutil.copytree(finished.folder, workflow.folder, symlinks=True, ignore=left_out)
+        shutil.copytree(finished.database, workflow.database, symlinks=True)
+        return workflow
+
+    return copy
+
+
 @pytest.fixture
-def editable(finished: Workflow, tmp_path: Path) -> Workflow:
+def editable(finished: Workflow, copied: Callable[..., Workflow], tmp_path: Path) -> Workflow:
     """A copy of the finished workflow, moved to another folder, that a test may change."""
-    workflow = Workflow(tmp_path / "repository", tmp_path / "database")
-    for source, target in (
-        (finished.folder, workflow.folder),
-        (finished.database, workflow.database),
-    ):
-        shutil.copytree(source, target, symlinks=True)
-    return workflow
+    return copied(finished, tmp_path)

@@ -23,8 +23,8 @@ rule evaluate:
     conda:
         "../../envs/pulmoscan.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=more_each_attempt(1000),
+        runtime=more_each_attempt(10),
     params:
         threshold=lambda wildcards: as_json(MODELS[wildcards.model].threshold),
         code=code("scripts/evaluate.py"),
@@ -70,8 +70,8 @@ rule compare:
     conda:
         "../../envs/pulmoscan.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=more_each_attempt(1000),
+        runtime=more_each_attempt(10),
     params:
         run_filter=RUN_FILTER or "",
         seeds=config["seeds"],
@@ -99,8 +99,8 @@ rule source_oracle:
     conda:
         "../../envs/pulmoscan.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=more_each_attempt(1000),
+        runtime=more_each_attempt(10),
     params:
         code=code("scripts/source_oracle.py"),
     shell:
@@ -127,8 +127,8 @@ rule dataset_facts:
     conda:
         "../../envs/pulmoscan.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=more_each_attempt(1000),
+        runtime=more_each_attempt(10),
     params:
         code=code("scripts/dataset_facts.py"),
     shell:

@@ -67,6 +67,14 @@ RUN = "{variant}/{model}/unfreeze-{unfreeze}"
 SPLIT = config["split"]
 
 
+def record_command():
+    """Write how Snakemake was started, for ``make resume``."""
+    path = Path("results/logs/command.json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    command = {"arguments": sys.argv[1:], "environment": {"KERAS_BACKEND": KERAS_BACKEND}}
+    path.write_text(json.dumps(command) + "\n", encoding="utf-8")
+
+
 wildcard_constraints:
     variant="[^/]+",
     model="[^/]+",
@@ -97,6 +105,14 @@ def other_sources():
 def as_json(value):
     """Return settings in the one spelling that a rule's parameters are compared by."""
     return json.dumps(value, sort_keys=True)
+
+
+def more_each_attempt(amount):
+    """Return how much of a resource a job asks for: twice as much each time that it is tried again.
+
+    A scheduler that ended the job for want of memory or time then gives it more (--retries).
+    """
+    return lambda wildcards, attempt: amount * 2 ** (attempt - 1)
 
 
 def one_of(names):

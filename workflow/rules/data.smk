@@ -33,8 +33,8 @@ rule download:
         "../../envs/pulmoscan.yaml"
     threads: 2
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=more_each_attempt(2000),
+        runtime=more_each_attempt(240),
     params:
         settings=source_settings(),
         source=config["dataset"]["source"],
@@ -65,8 +65,8 @@ rule pack:
         "../../envs/pulmoscan.yaml"
     threads: 8
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=more_each_attempt(2000),
+        runtime=more_each_attempt(60),
     params:
         size=config["image_size"],
         code=code("scripts/pack.py"),
@@ -96,8 +96,8 @@ rule audit:
         "../../envs/pulmoscan.yaml"
     threads: 8
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=more_each_attempt(4000),
+        runtime=more_each_attempt(60),
     params:
         on_defect=config["dataset"]["on_defect"],
         code=code("scripts/audit.py"),

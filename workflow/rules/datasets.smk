@@ -18,8 +18,8 @@ rule split:
     conda:
         "../../envs/pulmoscan.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=more_each_attempt(1000),
+        runtime=more_each_attempt(10),
     params:
         scheme=lambda wildcards: as_json(config["splits"][wildcards.split]),
         code=code("scripts/split.py"),
@@ -44,8 +44,8 @@ checkpoint sampling:
     conda:
         "../../envs/pulmoscan.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=more_each_attempt(1000),
+        runtime=more_each_attempt(10),
     params:
         settings=lambda wildcards: as_json(config["samplings"][wildcards.sampling]),
         shares=lambda wildcards: as_json(
@@ -78,8 +78,8 @@ rule resampling:
     conda:
         "../../envs/pulmoscan.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=more_each_attempt(1000),
+        runtime=more_each_attempt(10),
     params:
         code=code("scripts/resampling.py"),
     shell:

@@ -31,8 +31,8 @@ rule gradcam:
     threads: config["training"]["threads"]
     resources:
         gpu=1,
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=more_each_attempt(8000),
+        runtime=more_each_attempt(60),
     params:
         pixels=variant_pixels,
         explain=as_json(config["explain"]),

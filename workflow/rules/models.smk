@@ -20,8 +20,8 @@ rule weights:
     conda:
         "../../envs/pulmoscan.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=more_each_attempt(4000),
+        runtime=more_each_attempt(60),
     params:
         settings=weights_settings,
         backbone=lambda wildcards: weights_network(wildcards)["backbone"],
@@ -58,8 +58,8 @@ rule features:
     threads: config["training"]["threads"]
     resources:
         gpu=1,
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=more_each_attempt(8000),
+        runtime=more_each_attempt(240),
     params:
         network=lambda wildcards: backbone_settings(wildcards.backbone, "average_pooling"),
         unfreeze="0",
@@ -114,8 +114,8 @@ rule tune:
     threads: lambda wildcards: MODELS[wildcards.model].training["threads"]
     resources:
         gpu=1,
-        mem_mb=8000,
-        runtime=720,
+        mem_mb=more_each_attempt(8000),
+        runtime=more_each_attempt(720),
     params:
         inputs=lambda wildcards: network_options(
             wildcards.model, tuned_unfreeze(wildcards.model), wildcards.variant
@@ -158,8 +158,8 @@ rule train:
     threads: lambda wildcards: MODELS[wildcards.model].training["threads"]
     resources:
         gpu=1,
-        mem_mb=8000,
-        runtime=480,
+        mem_mb=more_each_attempt(8000),
+        runtime=more_each_attempt(480),
     params:
         inputs=train_options,
         network=lambda wildcards: as_json(MODELS[wildcards.model].network),
@@ -196,8 +196,8 @@ rule classify:
     conda:
         "../../envs/pulmoscan.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=more_each_attempt(4000),
+        runtime=more_each_attempt(60),
     params:
         classifier=lambda wildcards: as_json(MODELS[wildcards.model].classifier),
         pixels=variant_pixels,

@@ -24,8 +24,8 @@ rule provenance:
     conda:
         "../../envs/pulmoscan.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=more_each_attempt(1000),
+        runtime=more_each_attempt(10),
     params:
         settings=published_settings(),
         code=code("scripts/provenance.py"),
@@ -71,8 +71,8 @@ rule report:
     conda:
         "../../envs/pulmoscan.yaml"
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=more_each_attempt(4000),
+        runtime=more_each_attempt(30),
     params:
         code=code("notebooks/report.ipynb"),
     shell:

@@ -1,0 +1,249 @@
+"""SIGKILL at random moments: the run goes on, and ends as if nothing had happened.
+
+PULMOSCAN_KILLS sets how many times each stage is killed. 0, the default, kills only a training, a
+search and Snakemake itself, a few times, in a finished workflow of which some results were removed.
+From 1 on, all stages are killed, from the first one on (4: more than 50 kills in a quarter of an
+hour).
+"""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+
+EACH = int(os.environ.get("PULMOSCAN_KILLS", "0"))
+STAGES = (
+    *("download", "pack", "audit", "split", "sampling", "resampling", "weights", "features"),
+    *("tune", "train", "classify", "evaluate", "compare", "source_oracle", "dataset_facts"),
+    *("gradcam", "provenance"),
+)
+LASTS = (
+    2.0  # seconds within which a job is killed; some are over sooner, and are killed another time
+)
+GIVE_UP = 100  # starts without an end
+
+
+class Killer:
+    """Starts a workflow again and again, and kills the jobs that are left to kill."""
+
+    def __init__(self, workflow, left, snakemakes):
+        self.workflow, self.left, self.snakemakes = workflow, Counter(left), snakemakes
+        self.random = random.Random(0)
+        self.killed = Counter()
+        self.told = []  # what was printed by each start
+
+    def run_to_the_end(self, *options, **config):
+        """Start until nothing is left to do; return what the last start printed."""
+        command, resume = self.workflow.command(*options, **config), False
+        for _ in range(GIVE_UP):
+            command_now = [sys.executable, "workflow/resume.py"] if resume else command
+            resume, status = self._round(command_now)
+            if status == 0:
+                return self.told[-1]
+        raise AssertionError(f"no end after {GIVE_UP} starts: {self.told[-1][-3000:]}")
+
+    def _round(self, command):
+        """Run a command, kill one process of it; return whether that was Snakemake, the status."""
+        log = self.workflow.folder.parent / f"start-{len(self.told)}.log"
+        with log.open("w") as file:
+            process = subprocess.Popen(
+                command,
+                cwd=self.workflow.folder,
+                env=self.workflow.environment(),
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            )
+            victim = self._wait_and_kill(process)
+            status = process.wait(timeout=600)
+            if victim == "snakemake":
+                self._wait_for_orphans()
+        self.told.append(log.read_text())
+        if victim is None:
+            assert status == 0, self.told[-1][-5000:]
+        return victim == "snakemake", status
+
+    def _wait_and_kill(self, process):
+        doomed = None  # a running job, when it dies, and whether Snakemake does instead
+        while process.poll() is None:
+            time.sleep(0.05)
+            jobs = self._jobs()
+            if doomed is None:
+                for name, job in jobs.items():
+                    if self.left[name] > 0:
+                        wait = self.random.uniform(0, LASTS if EACH else 3 * LASTS)
+                        doomed = name, job, time.monotonic() + wait
+                        break
+            elif not doomed[1].is_running():
+                doomed = None
+            elif time.monotonic() > doomed[2]:
+                name, job, _ = doomed
+                if self.snakemakes > 0 and self.random.random() < 0.3:
+                    self.snakemakes -= 1
+                    self.killed["snakemake"] += 1
+                    for one in self._snakemakes(process):
+                        one.kill()
+                    return "snakemake"
+                try:
+                    job.kill()
+                except psutil.NoSuchProcess:
+                    doomed = None
+                    continue
+                self.left[name] -= 1
+                self.killed[name] += 1
+                return name
+        return None
+
+    def _here(self):
+        for one in psutil.process_iter(["cwd", "cmdline"]):
+            if one.info["cwd"] == str(self.workflow.folder):
+                yield one, one.info["cmdline"] or [""]
+
+    def _jobs(self):
+        """Return the running scripts by name."""
+        return {
+            Path(words[1]).stem: one
+            for one, words in self._here()
+            if len(words) > 1 and words[1].startswith("scripts/")
+        }
+
+    def _snakemakes(self, process):
+        """Return the started process, and Snakemake itself where that is another one."""
+        found = [one for one, words in self._here() if words[1:3] == ["-m", "snakemake"]]
+        return {*found, psutil.Process(process.pid)}
+
+    def _wait_for_orphans(self):
+        """Half of the time wait for the jobs that outlive Snakemake, else kill them too."""
+        while jobs := self._jobs():
+            refused = subprocess.run(
+                [sys.executable, "workflow/resume.py"],
+                cwd=self.workflow.folder,
+                env=self.workflow.environment(),
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+            if self._jobs() == jobs:
+                assert refused.returncode == 1
+                assert re.search(
+                    r"resume: the run is not dead, still there: \w+\.py", refused.stderr
+                )
+            if self.random.random() < 0.5:
+                for job in jobs.values():
+                    job.kill()
+            time.sleep(0.5)
+
+
+def files_of(workflow, *but):
+    """Return the paths of all results, those of some folders left out."""
+    results = workflow.folder / "results"
+    return {
+        str(path.relative_to(results))
+        for path in results.rglob("*")
+        if path.is_file() and path.relative_to(results).parts[0] not in but
+    }
+
+
+def test_killed_jobs_and_a_killed_snakemake_lose_nothing(finished, editable):
+    results = editable.folder / "results"
+    if EACH:
+        shutil.rmtree(results)
+        shutil.rmtree(editable.folder / ".snakemake")
+        left, snakemakes = dict.fromkeys(STAGES, EACH), 2 * EACH
+    else:
+        for part in ("runs/lungs/lenet5", "runs/lungs/mobilenet-small", "tuning", "report"):
+            shutil.rmtree(results / part)
+        (results / "tables/runs.tsv").unlink()  # else nobody asks for what was removed
+        left, snakemakes = {"tune": 1, "train": 2, "features": 1}, 1
+    killer = Killer(editable, left, snakemakes)
+    killer.run_to_the_end()
+    print(f"{killer.killed.total()} kills: {dict(killer.killed)}")
+    assert killer.killed.total() >= (3 * len(STAGES) * EACH // 4 if EACH else 3)
+    assert editable.pending() == set()
+    assert files_of(editable, "cache") == files_of(finished, "cache")
+    for path in (finished.folder / "results/runs").rglob("predictions.parquet"):
+        pd.testing.assert_frame_equal(
+            pd.read_parquet(editable.folder / path.relative_to(finished.folder)),
+            pd.read_parquet(path),
+            check_exact=True,
+        )
+    for path in (finished.folder / "results/tuning").rglob("best.json"):
+        found, expected = (
+            json.loads((folder / path.relative_to(finished.folder)).read_text())
+            for folder in (editable.folder, finished.folder)
+        )
+        assert found["hyperparameters"] == expected["hyperparameters"]
+        assert found["val_accuracy"] == expected["val_accuracy"]
+
+
+def test_two_instances_in_one_folder_the_second_refuses(editable):
+    shutil.rmtree(editable.folder / "results/runs/lungs/lenet5")
+    first = subprocess.Popen(
+        editable.command(),
+        cwd=editable.folder,
+        env=editable.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        locks = editable.folder / ".snakemake/locks"
+        while not (locks.is_dir() and any(locks.iterdir())):
+            assert first.poll() is None
+            time.sleep(0.05)
+        second = editable.snakemake()
+        assert second.returncode != 0
+        assert "Directory cannot be locked" in second.stdout
+        resumed = subprocess.run(
+            [sys.executable, "workflow/resume.py"],
+            cwd=editable.folder,
+            capture_output=True,
+            text=True,
+        )
+        assert resumed.returncode == 1
+        assert f"snakemake (process {first.pid})" in resumed.stderr
+        assert len(resumed.stderr.splitlines()) == 1
+    finally:
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait()
+
+
+def test_nothing_to_resume_is_a_line(repository, tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(repository / "workflow/resume.py")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("resume: no run to go on with: there is no results/logs/command")
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (["python", "-m", "snakemake", "--cores", "2"], "snakemake"),
+        (["/x/.venv/bin/python", "/x/.venv/bin/snakemake", "--cores", "2"], "snakemake"),
+        (["python", "scripts/train.py", "--seed", "0"], "train.py"),
+        (["make", "resume"], None),
+        (["vim", "scripts.txt"], None),
+        ([], None),
+    ],
+)
+def test_processes_of_a_run_are_known_by_their_command_line(repository, command, name):
+    sys.path.append(str(repository / "workflow"))
+    try:
+        from resume import job_name
+    finally:
+        sys.path.remove(str(repository / "workflow"))
+    assert job_name(command) == name
