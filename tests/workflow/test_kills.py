@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -187,7 +188,8 @@ def test_killed_jobs_and_a_killed_snakemake_lose_nothing(finished, editable):
 
 
 def test_two_instances_in_one_folder_the_second_refuses(editable):
-    shutil.rmtree(editable.folder / "results/runs/lungs/lenet5")
+    shutil.rmtree(editable.folder / "results/explain")
+    shutil.rmtree(editable.folder / "results/report")
     first = subprocess.Popen(
         editable.command(),
         cwd=editable.folder,
@@ -214,7 +216,8 @@ def test_two_instances_in_one_folder_the_second_refuses(editable):
         assert f"snakemake (process {first.pid})" in resumed.stderr
         assert len(resumed.stderr.splitlines()) == 1
     finally:
-        os.killpg(first.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(first.pid, signal.SIGKILL)
         first.wait()
 
 
