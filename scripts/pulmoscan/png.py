@@ -11,8 +11,11 @@ from dataclasses import dataclass
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MOST_PIXELS = 64 * 2**20  # a radiograph at the resolution of its detector has about 16 million
+MOST_BYTES = 4 * MOST_PIXELS  # decoded: four channels of 8 bits
 
 _MODES = {0: "L", 2: "RGB", 3: "P", 4: "LA", 6: "RGBA"}
+_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # a palette is decoded to its colours
+_ANIMATION = (b"acTL", b"fcTL", b"fdAT")
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 
 
@@ -40,7 +43,8 @@ def checked_header(data: bytes) -> Header:
 
     Raises:
         ValueError: with the reason, when the file is no PNG, is cut off, has a chunk whose checksum
-            is wrong, or announces more than ``MOST_PIXELS`` pixels. Whether the pixels can be
+            is wrong, announces more than ``MOST_PIXELS`` pixels or ``MOST_BYTES`` decoded bytes, or
+            is an animation, which decoders show in different ways. Whether the pixels can be
             decoded is left to the decoder.
     """
     if not data.startswith(SIGNATURE):
@@ -60,6 +64,8 @@ def checked_header(data: bytes) -> Header:
             raise ValueError("a checksum in the file is wrong")
         if header is None:
             header = _header(kind, data[position + 8 : end - 4])
+        if kind in _ANIMATION:
+            raise ValueError("it is an animation, not one image")
         if kind == b"IEND":
             return header
         position = end
@@ -73,4 +79,7 @@ def _header(kind: bytes, content: bytes) -> Header:
         raise ValueError("the PNG header has values that do not exist")
     if width * height > MOST_PIXELS:
         raise ValueError(f"{width}x{height} pixels are more than {MOST_PIXELS:,}")
+    decoded = width * height * _CHANNELS[colour] * ((depth + 7) // 8)
+    if decoded > MOST_BYTES:
+        raise ValueError(f"{decoded:,} decoded bytes are more than {MOST_BYTES:,}")
     return Header(width, height, _MODES[colour] + ("" if depth == 8 else str(depth)))

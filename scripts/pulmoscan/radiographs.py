@@ -7,6 +7,8 @@ orientation is not applied, since the mask would not follow it.
 """
 
 import hashlib
+import threading
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import cv2
@@ -15,8 +17,10 @@ import numpy as np
 from pulmoscan import png
 
 DATABASE_MASK = (256, 256)  # width and height of every mask of the database
+LARGE = 2**24  # pixels; at ``png.MOST_BYTES`` decoding takes 0.6 GB
 
 _GREY = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION
+_one_large = threading.Lock()
 
 
 @dataclass
@@ -73,7 +77,9 @@ def read(
     """
     pair = Radiograph(image, mask)
     try:
-        _read_image(pair, image_file)
+        header = png.checked_header(image_file)
+        with _turn(header):
+            _read_image(pair, image_file, header)
     except ValueError as error:
         pair.defects.append(f"unreadable image: {error}")
         image.fill(0)
@@ -82,8 +88,12 @@ def read(
     return pair
 
 
-def _read_image(pair: Radiograph, file: bytes) -> None:
-    header = png.checked_header(file)
+def _turn(header: png.Header) -> AbstractContextManager:
+    """Let one thread at a time decode a large image, so that memory does not grow with threads."""
+    return _one_large if header.width * header.height > LARGE else nullcontext()
+
+
+def _read_image(pair: Radiograph, file: bytes, header: png.Header) -> None:
     if header.mode == "RGB":
         colour = _decoded(file, header, cv2.IMREAD_UNCHANGED)
         pair.equal_channels = _equal_channels(colour)
@@ -110,7 +120,8 @@ def _read_mask(pair: Radiograph, file: bytes | None) -> bool:
         return False
     try:
         header = png.checked_header(file)
-        grey = _decoded(file, header, _GREY)
+        with _turn(header):
+            grey = _decoded(file, header, _GREY)
     except ValueError as error:
         pair.defects.append(f"unreadable mask: {error}")
         return False

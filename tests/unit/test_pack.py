@@ -6,6 +6,8 @@ import os
 import resource
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -296,3 +298,24 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, repository):
     assert finished.stderr.startswith("pack: cannot write to ")
     assert finished.stderr.count("\n") == 1
     assert left_over(tmp_path / "results") == []
+
+
+@pytest.mark.parametrize(("large", "at_once"), [(100, 1), (10**6, 4)])
+def test_large_images_are_decoded_one_at_a_time(large, at_once, monkeypatch):
+    everyone = threading.Barrier(at_once)
+    decoding, most = [], []
+    decode = radiographs._decoded
+
+    def watched(*arguments):
+        decoding.append(1)
+        most.append(len(decoding))
+        everyone.wait(timeout=5)  # all that may decode at once are here
+        decoding.pop()
+        return decode(*arguments)
+
+    monkeypatch.setattr(radiographs, "LARGE", large)
+    monkeypatch.setattr(radiographs, "_decoded", watched)
+    with ThreadPoolExecutor(4) as pool:
+        pairs = list(pool.map(lambda _: read(GOOD), range(4)))
+    assert all(pair.defects == [] for pair in pairs)
+    assert max(most) == at_once
