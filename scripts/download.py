@@ -13,10 +13,10 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
-from pulmoscan import command, rawfolder
+from pulmoscan import atomic, command, rawfolder
 from pulmoscan.rawfolder import DatabaseFile
 
 SOURCES = ("kaggle", "sample", "local", "phantom")
@@ -68,10 +68,13 @@ def phantom_files(settings: dict, scratch: Path) -> Iterator[list[DatabaseFile]]
     """Give the files of a phantom database, made in a temporary folder in ``scratch``."""
     from pulmoscan import local, phantom
 
-    scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=scratch, prefix=".phantom-") as folder:
-        phantom.write_database(Path(folder), **settings)
-        yield local.folder_files(Path(folder), origin="phantom")
+    with ExitStack() as stack:
+        with atomic.writing(scratch):
+            scratch.mkdir(parents=True, exist_ok=True)
+            temporary = tempfile.TemporaryDirectory(dir=scratch, prefix=".phantom-")
+            folder = Path(stack.enter_context(temporary))
+            phantom.write_database(folder, **settings)
+        yield local.folder_files(folder, origin="phantom")
 
 
 if __name__ == "__main__":

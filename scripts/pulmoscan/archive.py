@@ -4,7 +4,9 @@ Nothing is unpacked by the names an archive gives: a file of the database is rea
 and written where ``database.canonical_path`` puts it. An archive that tries more is refused whole.
 """
 
+import errno
 import stat
+import struct
 import threading
 import zipfile
 import zlib
@@ -14,13 +16,14 @@ from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from pulmoscan import database
-from pulmoscan.rawfolder import CHUNK, DatabaseFile
+from pulmoscan.rawfolder import CHUNK, MAX_FILE, DatabaseFile
 
-# What a radiograph, its mask and its metadata stay below by far; a bomb does not.
-MAX_FILE = 512 << 20  # bytes of one file
+# What the database stays below by far; a bomb does not.
 MAX_TOTAL = 64 << 30  # bytes of all files
 MAX_RATIO = 100  # bytes unpacked from one, of files above MIN_BOMB
 MIN_BOMB = 1 << 20  # bytes
+# Others unpack all of a piece at once: some hundred bytes of bzip2 become a gigabyte.
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class DamagedArchiveError(ValueError):
@@ -49,8 +52,8 @@ class Archive:
             within: A part that the names of entries must contain; others are passed over.
 
         Raises:
-            ValueError: An entry points outside the archive, is encrypted, or unpacks to more than
-                a database holds.
+            ValueError: An entry points outside the archive, is encrypted, compressed by a method
+                that no zip of the database has, or unpacks to more than a database holds.
         """
         for entry in self._file.infolist():
             self._check_name(entry)
@@ -64,6 +67,11 @@ class Archive:
                 continue
             if entry.flag_bits & 1:
                 raise ValueError(f"{self.name}: {entry.filename} is encrypted; unpack it yourself")
+            if entry.compress_type not in METHODS:
+                raise ValueError(
+                    f"{self.name}: {entry.filename} cannot be unpacked (compression method "
+                    f"{entry.compress_type}); unpack it yourself"
+                )
             chunks = partial(self._chunks, entry)
             files.append(DatabaseFile(path, origin + entry.filename, entry.file_size, chunks))
             entries.append(entry)
@@ -106,19 +114,30 @@ class Archive:
             with self._lock:
                 stream = self._file.open(entry)
             try:
+                left = entry.file_size
                 while chunk := stream.read(CHUNK):
+                    left -= len(chunk)
                     yield chunk
+                if left:
+                    raise EOFError(f"{left:,} bytes are missing")
             finally:
                 with self._lock:
                     stream.close()
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise DamagedArchiveError(
-                f"{self.name} is damaged at {entry.filename}: {error}; get it again"
-            ) from error
         except NotImplementedError as error:
             raise ValueError(
                 f"{self.name}: {entry.filename} cannot be unpacked ({error}); unpack it yourself"
             ) from error
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # that of a place no file has
+                raise OSError(f"cannot read {self.name}: {error.strerror}") from error
+            raise self._damaged(entry, error) from error
+        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, struct.error) as error:
+            raise self._damaged(entry, error) from error
+
+    def _damaged(self, entry: zipfile.ZipInfo, error: Exception) -> DamagedArchiveError:
+        return DamagedArchiveError(
+            f"{self.name} is damaged at {entry.filename}: {error}; get it again"
+        )
 
 
 @contextmanager

@@ -1,10 +1,13 @@
 """Files that are either whole or not there."""
 
+import errno
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what only writing ends in
 
 
 @contextmanager
@@ -14,20 +17,40 @@ def replacing(path: str | Path) -> Iterator[Path]:
     The temporary file keeps the ending of ``path`` (some writers choose their format by it). It is
     flushed to disk before the rename, and removed when the block raises. Missing parent folders are
     made.
+
+    Raises:
+        OSError: the file cannot be written, the disk is full, or what the block raises.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix="".join(path.suffixes))
-    os.close(handle)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix="".join(path.suffixes))
+        os.close(handle)
     temporary = Path(name)
-    temporary.chmod(0o666 & ~_umask())
     try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        temporary.chmod(0o666 & ~_umask())
+        with writing(path, NO_ROOM):
+            yield temporary
+        with writing(path):
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path, numbers: Collection[int] | None = None) -> Iterator[None]:
+    """Name the file that the block writes in an ``OSError`` of the system.
+
+    With ``numbers``, errors of these numbers only; others are raised as they are.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or (numbers is not None and error.errno not in numbers):
+            raise
+        raise OSError(f"cannot write {path}: {os.strerror(error.errno)}") from error
 
 
 def _umask() -> int:

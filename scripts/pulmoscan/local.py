@@ -32,6 +32,7 @@ def database_files(path: str | Path | None) -> Iterator[list[DatabaseFile]]:
         ValueError: ``path`` is empty, no zip, an archive that is refused, lacks a class, or holds
             an image twice.
         FileNotFoundError: ``path`` is not there.
+        OSError: It cannot be read.
     """
     path = _existing(path)
     if path.is_dir():
@@ -119,8 +120,12 @@ def _existing(path: str | Path | None) -> Path:
             "database, a folder or a zip"
         )
     path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"dataset.path: there is no {path.absolute()}")
+    try:
+        path.stat()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"dataset.path: there is no {path.absolute()}") from None
+    except OSError as error:
+        raise OSError(f"dataset.path: cannot read {path.absolute()}: {error.strerror}") from None
     return path
 
 

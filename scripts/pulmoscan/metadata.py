@@ -5,17 +5,26 @@ are read; formulas are not evaluated.
 """
 
 import re
+import zipfile
 from collections.abc import Mapping
 from io import BytesIO
 
 import openpyxl
 import pandas as pd
 
-from pulmoscan import sources
+from pulmoscan import archive, sources
 from pulmoscan.database import CLASSES, METADATA_SUFFIX, canonical_image
 
 NEEDED = ("FILE NAME", "FORMAT", "SIZE", "URL")
 ERROR_COLUMNS = ("class", "image", "error", "value", "expected")
+
+# The largest table of the database has 10,192 rows and some 3 million bytes of XML.
+MOST_UNPACKED = 64 << 20  # bytes
+MOST_CELLS = 2**21  # of all rows together, empty rows counted as one
+
+
+class _TooLargeError(ValueError):
+    """The file holds more than any table of the database."""
 
 
 def read_rows(content: bytes) -> list[dict[str, str]]:
@@ -28,17 +37,17 @@ def read_rows(content: bytes) -> list[dict[str, str]]:
         For each row the text of the columns ``NEEDED`` that the sheet has; "" for an empty cell.
 
     Raises:
-        ValueError: the file cannot be read, or has no column FILE NAME.
+        ValueError: the file cannot be read, is far larger than a table of the database, or has no
+            column FILE NAME.
     """
     try:
-        book = openpyxl.load_workbook(BytesIO(content), read_only=True, data_only=True)
-        sheet = book.worksheets[0]
-        sheet.reset_dimensions()  # the size that a file states for its sheet may be wrong
-        cells = [[_text(value) for value in row] for row in sheet.iter_rows(values_only=True)]
+        _check_size(content)
+        cells = _cells(content)
+    except _TooLargeError:
+        raise
     except Exception as error:
         # openpyxl checks little: a damaged file ends in whatever its parts raise.
         raise ValueError(f"{type(error).__name__}: {error}".splitlines()[0]) from error
-    cells = [row for row in cells if any(row)]
     header = [name.upper().replace("_", " ") for name in cells[0]] if cells else []
     if NEEDED[0] not in header:
         raise ValueError(f"no column {NEEDED[0]}")
@@ -47,6 +56,35 @@ def read_rows(content: bytes) -> list[dict[str, str]]:
         {name: row[index] if index < len(row) else "" for name, index in columns.items()}
         for row in cells[1:]
     ]
+
+
+def _check_size(content: bytes) -> None:
+    """Raise ``_TooLargeError`` for a file that would fill the memory when it is unpacked."""
+    with zipfile.ZipFile(BytesIO(content)) as parts:
+        entries = parts.infolist()
+    unpacked = sum(entry.file_size for entry in entries)
+    if unpacked > MOST_UNPACKED:
+        raise _TooLargeError(f"it would unpack to {unpacked:,} bytes, more than {MOST_UNPACKED:,}")
+    methods = {entry.compress_type for entry in entries} - {*archive.METHODS}
+    if methods:
+        raise ValueError(f"compression method {min(methods)}, which no xlsx file has")
+
+
+def _cells(content: bytes) -> list[list[str]]:
+    """Return the text of the first sheet's cells, without empty rows."""
+    book = openpyxl.load_workbook(BytesIO(content), read_only=True, data_only=True)
+    sheet = book.worksheets[0]
+    sheet.reset_dimensions()  # the size that a file states for its sheet may be wrong
+    cells, count = [], 0
+    for row in sheet.iter_rows(values_only=True):
+        # A row may call itself the billionth: openpyxl then gives all that come before.
+        count += max(len(row), 1)
+        if count > MOST_CELLS:
+            raise _TooLargeError(f"its sheet has more than {MOST_CELLS:,} cells")
+        texts = [_text(value) for value in row]
+        if any(texts):
+            cells.append(texts)
+    return cells
 
 
 def check(

@@ -24,6 +24,7 @@ COLUMNS = ("file", "origin", "bytes", "sha256", "retrieved")
 CHUNK = 1 << 18  # bytes of a file held at a time
 SLICE = 64  # files that a thread copies between two looks at the others
 BLOCK = 4096  # bytes of disk that the smallest file takes
+MAX_FILE = 64 << 20  # bytes: a radiograph, its mask and its metadata stay below by far
 SECONDS_BETWEEN_LINES = 5
 
 
@@ -52,7 +53,7 @@ def images_by_class(files: Iterable[DatabaseFile]) -> Counter[str]:
 
 
 def check_layout(files: Sequence[DatabaseFile], where: str, found: Sequence[str]) -> None:
-    """Raise ``ValueError`` unless every class has images and every image one file.
+    """Raise ``ValueError`` unless every class has images, and every image one file of a sane size.
 
     Args:
         files: The files of the database.
@@ -75,6 +76,11 @@ def check_layout(files: Sequence[DatabaseFile], where: str, found: Sequence[str]
         )
     seen: dict[tuple[str, ...], str] = {}
     for file in files:
+        if file.size > MAX_FILE:
+            raise ValueError(
+                f"{file.origin} has {file.size:,} bytes, more than the {MAX_FILE:,} that any file "
+                "of the database stays below: remove or replace it"
+            )
         key = file.path.parts[-2:]  # an image's name is its own in the whole database
         if key in seen:
             raise ValueError(
@@ -102,20 +108,23 @@ def write(files: Sequence[DatabaseFile], raw: Path, table: Path, threads: int) -
         OSError: A file cannot be read, or the disk has too little room.
     """
     retrieved = datetime.now(UTC).isoformat(timespec="seconds")
-    raw.parent.mkdir(parents=True, exist_ok=True)
+    with atomic.writing(raw.parent):
+        raw.parent.mkdir(parents=True, exist_ok=True)
     unfinished = raw.with_name(f".{raw.name}.unfinished")
     former = raw.with_name(f".{raw.name}.former")
     for leftover in (unfinished, former):
         shutil.rmtree(leftover, ignore_errors=True)
     _check_room(files, raw.parent)
     try:
-        for folder in {file.path.parent for file in files}:
-            (unfinished / folder).mkdir(parents=True, exist_ok=True)
+        with atomic.writing(raw):
+            for folder in {file.path.parent for file in files}:
+                (unfinished / folder).mkdir(parents=True, exist_ok=True)
         hashes = _copy_all(files, unfinished, threads)
-        table.unlink(missing_ok=True)
-        if raw.exists():
-            raw.replace(former)
-        unfinished.replace(raw)
+        with atomic.writing(raw):
+            table.unlink(missing_ok=True)
+            if raw.exists():
+                raw.replace(former)
+            unfinished.replace(raw)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
         shutil.rmtree(former, ignore_errors=True)
@@ -160,7 +169,9 @@ def _copy(file: DatabaseFile, target: Path) -> str:
     """Copy one file and return its SHA-256; raise as ``write`` does."""
     digest = hashlib.sha256()
     size = 0
-    with target.open("xb", buffering=0) as copy:
+    with atomic.writing(target):
+        copy = target.open("xb", buffering=0)
+    with copy:
         for chunk in file.chunks():
             digest.update(chunk)
             size += len(chunk)
@@ -177,11 +188,9 @@ def _copy(file: DatabaseFile, target: Path) -> str:
 
 def _append(copy: BinaryIO, chunk: bytes, target: Path) -> None:
     rest = memoryview(chunk)
-    try:
+    with atomic.writing(target):
         while rest:
             rest = rest[copy.write(rest) :]
-    except OSError as error:
-        raise OSError(f"cannot write {target}: {error.strerror}") from error
 
 
 class _Progress:

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 import requests
 
+from pulmoscan import atomic
+
 TIMEOUT = (10, 60)  # seconds to connect, and between two pieces of an answer
 ATTEMPTS = 5  # in a row that bring nothing new
 LONGEST_WAIT = 30  # seconds between two attempts
@@ -77,7 +79,8 @@ def download(send: Opener, target: Path, name: str) -> None:
     """
     if target.exists():
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
+    with atomic.writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
     most = _size(part)
     fruitless = 0
@@ -137,7 +140,9 @@ def _receive(send: Opener, part: Path, name: str) -> str | None:
         length = answer.headers.get("Content-Length")
         total = None if length is None else start + int(length)
         _check_room(part, name, total)
-        with part.open("ab" if start else "wb") as file:
+        with atomic.writing(part):
+            file = part.open("ab" if start else "wb")
+        with file:
             try:
                 _copy(answer, file, name, total, start)
             except requests.RequestException as error:  # it does not know its host any more
