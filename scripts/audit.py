@@ -33,6 +33,7 @@ import cv2
 import numpy as np
 import pandas as pd
 from pulmoscan import (
+    arrays,
     atomic,
     command,
     dataset_tables,
@@ -40,6 +41,7 @@ from pulmoscan import (
     intensity,
     metadata,
     packing,
+    parquet,
     rawtable,
 )
 from pulmoscan.database import CLASSES, METADATA_SUFFIX
@@ -86,7 +88,7 @@ def main(argv: Sequence[str]) -> None:
         raise ValueError("--threads is 1 or more")
     cv2.setNumThreads(1)  # the threads are ours: one block each
     packed = packing.Packed(arguments.images, arguments.masks)
-    decoded = pd.read_parquet(arguments.decoded)
+    decoded = parquet.read(arguments.decoded, "the packing")
     files = rawtable.read(arguments.files)
     packed.check(len(decoded))
     with ThreadPoolExecutor(arguments.threads) as pool:
@@ -224,7 +226,7 @@ def _write(
         images.to_parquet(temporary, index=False)
     for name, array in (("histograms", histograms), ("mean_images", means)):
         with atomic.replacing(audit / f"{name}.npy") as temporary:
-            np.save(temporary, array)
+            arrays.write(temporary, array)
     for name, table in tables.items():
         with atomic.replacing(tables_folder / f"{name}.tsv") as temporary:
             table.to_csv(temporary, sep="\t", index=False)

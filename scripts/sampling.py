@@ -17,8 +17,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-from pulmoscan import command, samplings
+from pulmoscan import command, parquet, samplings
 from pulmoscan.atomic import replacing
 
 
@@ -33,7 +32,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--output", type=Path, required=True, help="Parquet table to write")
     parser.add_argument("--counts", type=Path, required=True, help="TSV table to write")
     arguments = parser.parse_args(argv)
-    split = pd.read_parquet(arguments.split)
+    split = parquet.read(arguments.split, "the split")
     test, validation = arguments.shares["test"], arguments.shares["validation"]
     images, counts = samplings.select(arguments.name, split, arguments.settings, test, validation)
     shortfall = counts["shortfall"].iloc[0]

@@ -15,8 +15,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-from pulmoscan import command, splits
+from pulmoscan import command, parquet, splits
 from pulmoscan.atomic import replacing
 
 
@@ -27,7 +26,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--scheme", type=json.loads, required=True, help="entry of splits, JSON")
     parser.add_argument("--output", type=Path, required=True, help="Parquet table to write")
     arguments = parser.parse_args(argv)
-    table = splits.assign(pd.read_parquet(arguments.images), **arguments.scheme)
+    table = splits.assign(parquet.read(arguments.images, "the audit"), **arguments.scheme)
     with replacing(arguments.output) as path:
         table.to_parquet(path, index=False)
     counts = table.groupby(["class", "split"]).size().unstack(fill_value=0)

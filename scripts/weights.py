@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import pandas as pd
-from pulmoscan import backbones, backend, checkpoint, command
-from pulmoscan.atomic import replacing
+from pulmoscan import arrays, backbones, backend, checkpoint, command
+from pulmoscan.atomic import replacing, writing
 
 if TYPE_CHECKING:
     import keras
@@ -63,6 +63,8 @@ def main(argv: Sequence[str]) -> None:
         model = initialise(options.backbone, arguments, options.seed)
     else:
         model = read(options.backbone, arguments, path)
+    # On a full disk HDF5 prints an error for every part it could not write, or crashes.
+    arrays.check_space(options.output.parent, 4 * model.count_params())
     with replacing(options.output) as temporary:
         model.save_weights(temporary)
     if options.record is not None:
@@ -93,7 +95,8 @@ def fetch(backbone: str, arguments: Mapping, cache: Path) -> Path:
     name = url.rpartition("/")[2]
     size, sha256 = UNCHECKED_BY_KERAS.get(name, (None, None))
     path = cache / "models" / name
-    (cache / "models").mkdir(parents=True, exist_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     try:
         keras.utils.get_file(
             name,

@@ -8,6 +8,7 @@ the process's memory, so that it seems to hold the whole file.
 import math
 import os
 import shutil
+import tokenize
 from pathlib import Path
 from typing import BinaryIO
 
@@ -32,6 +33,13 @@ def append(file: BinaryIO, rows: ArrayLike) -> None:
     except OSError as error:
         folder = Path(file.name).parent
         raise OSError(f"cannot write to {folder}: {error.strerror}") from error
+
+
+def write(path: Path, array: np.ndarray) -> None:
+    """Write a whole array as `np.save` does, which does not say why it cannot."""
+    with path.open("wb") as file:
+        begin(file, array.dtype, array.shape)
+        append(file, array)
 
 
 def check_space(folder: Path, size: int) -> None:
@@ -64,9 +72,10 @@ class Stored:
             if version != (1, 0):
                 raise ValueError(f"version {version[0]}.{version[1]}")
             self.shape, by_column, self.dtype = np.lib.format.read_array_header_1_0(self._file)
-        except ValueError as error:
-            raise ValueError(f"{self.path} is no array this can read: {error}") from None
-        if by_column or self.dtype.hasobject:
+        except (ValueError, SyntaxError, tokenize.TokenError) as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"{self.path} is no array this can read: {reason}") from None
+        if by_column or self.dtype.hasobject or min(self.shape, default=-1) < 0:
             raise ValueError(f"{self.path} is not an array of numbers in C order")
         self._start = self._file.tell()
         self._row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize

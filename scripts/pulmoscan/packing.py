@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pulmoscan import duplicates, intensity
+from pulmoscan import arrays, duplicates, intensity
 from pulmoscan.database import CLASSES
 
 BLOCK = 128  # images of a block
@@ -51,12 +51,18 @@ class Packed:
         return images, masks
 
     def check(self, count: int) -> None:
-        """Raise ``ValueError`` unless both arrays have ``count`` images."""
-        for path in (self.images, self.masks):
-            if len(_mapped(path)) != count:
+        """Raise ``ValueError`` unless both are whole arrays of ``count`` images of one size."""
+        images, masks = arrays.Stored(self.images), arrays.Stored(self.masks)
+        for stored in (images, masks):
+            if len(stored) != count:
                 raise ValueError(
-                    f"{path} has {len(_mapped(path))} images, the table of decoded images {count}: "
+                    f"{stored.path} has {len(stored)} images, the table of decoded images {count}: "
                     "run the packing again"
+                )
+            if stored.dtype != np.uint8 or stored.shape != (count, *images.shape[1:2] * 2):
+                raise ValueError(
+                    f"{stored.path} holds {stored.dtype} of shape {stored.shape}, not the packed "
+                    "images or masks: run the packing again"
                 )
 
     def measure(self, decoded: pd.DataFrame, map_: Callable = map) -> Measured:

@@ -1,6 +1,7 @@
 """Weights from Keras' own server, from a folder, and from nowhere."""
 
 import http.server
+import shutil
 import threading
 from collections.abc import Iterator
 from hashlib import md5, sha256
@@ -248,3 +249,14 @@ def test_wrong_and_damaged_files_in_a_folder(tmp_path: Path, name: str) -> None:
 def test_hashes_that_keras_knows_are_md5() -> None:
     for backbone in backbones.BACKBONES.values():
         assert backbone.md5 is None or len(backbone.md5) == len(md5(b"").hexdigest())
+
+
+def test_a_disk_without_room_is_said_before_hdf5_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=100_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    line = ["--backbone", "MobileNet", "--arguments", ALPHA, "--source", "none"]
+    with pytest.raises(OSError, match=r"this needs 0\.0 GB, and 0\.0 GB are free at "):
+        weights.main([*line, "--output", str(tmp_path / "out/w.weights.h5")])
+    assert not (tmp_path / "out").exists()
