@@ -48,11 +48,17 @@ def assign(
         split).
 
     Raises:
-        ValueError: for a share or a group that does not exist, a class too small to give each
-            part an image, a name that appears twice, or a group that spans classes.
+        ValueError: for a share or a group that does not exist, a class without usable images or too
+            small to give each part one, a name that appears twice, or a group that spans classes.
     """
     _check(test, validation, group)
     table = _usable(images, group)
+    for name in sorted({*images["class"]} - {*table["class"]}):
+        lost = images[images["class"] == name]
+        raise ValueError(
+            f"class {name} has no image without defects ({lost['image'].iloc[0]}: "
+            f"{lost['defects'].iloc[0]}): results/tables/defects.tsv lists all"
+        )
     if table.empty:
         raise ValueError("no image without defects is left to split")
     parts = [
