@@ -5,6 +5,7 @@ network wherever its weights come from. Keras is imported only where a network i
 files are needed where there is no Keras.
 """
 
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -40,9 +41,11 @@ KERNELS = (
 )
 # MobileNet's own spelling of its widths, and the input size, in pixels, of the published weights.
 WIDTHS = {1.0: "1_0", 0.75: "7_5", 0.5: "5_0", 0.25: "2_5"}
+WIDTHS_V2 = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 MOBILENET_SIZE = 224
 # Arguments of the constructors that change a network without top.
 ARGUMENTS = {"MobileNet": ("alpha", "depth_multiplier"), "MobileNetV2": ("alpha",)}
+NARROWEST = {"MobileNet": 1 / 32}  # its first layer has 32 x alpha filters; V2 keeps at least eight
 
 
 @dataclass(frozen=True)
@@ -121,17 +124,34 @@ def weights_name(backbone: str, arguments: Mapping | None = None) -> str:
     return "_".join(parts).replace(".", "_")
 
 
+def unusable(backbone: str, argument: str, value: object) -> str:
+    """Return what the value of one of `ARGUMENTS` should have been; nothing if it can be."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if argument == "depth_multiplier":
+        return "" if number and isinstance(value, int) and value > 0 else "a whole number above 0"
+    least = NARROWEST.get(backbone, 0)
+    if not (number and 0 < value < math.inf):
+        return "a number above 0"
+    return "" if value >= least else f"a number from {least} on"
+
+
 def published_url(backbone: str, arguments: Mapping | None = None) -> str:
     """Return the address of the ImageNet weights that Keras publishes, without the top.
 
-    Raises ``ValueError`` for an unknown backbone and where Keras publishes nothing for a width.
+    Raises ``ValueError`` for an unknown backbone, and where Keras publishes nothing for its
+    arguments.
     """
     alpha = float((arguments or {}).get("alpha", 1.0))
     entry = find(backbone)
-    if backbone == "MobileNet" and alpha not in WIDTHS:
+    widths = {"MobileNet": tuple(WIDTHS), "MobileNetV2": WIDTHS_V2}.get(backbone, (1.0,))
+    if alpha not in widths:
         raise ValueError(
-            f"Keras publishes no weights of MobileNet with alpha {alpha}: "
-            f"there are {', '.join(map(str, WIDTHS))}"
+            f"Keras publishes no weights of {backbone} with alpha {alpha:g}: "
+            f"there are {', '.join(map(str, widths))}"
+        )
+    if (depth := (arguments or {}).get("depth_multiplier", 1)) != 1:
+        raise ValueError(
+            f"Keras publishes no weights of {backbone} with depth_multiplier {depth}: only with 1"
         )
     return HOST + entry.published.format(
         name=backbone.lower(), folder=entry.folder, alpha=alpha, width=WIDTHS.get(alpha)

@@ -3,7 +3,7 @@
 Read while the Snakefile is parsed, so scikit-learn is imported inside the functions that need it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pulmoscan import spelling
@@ -56,7 +56,7 @@ FOLDS = 5  # of the cross-validation that turns the distances of an SVC into pro
 def problems(model: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with a model's ``classifier`` and its ``arguments``, a line each.
 
-    Only names are checked; scikit-learn itself checks the values when it trains.
+    Values are checked by scikit-learn, which is imported only where there are any.
     """
     name, arguments = model.get("classifier"), model.get("arguments", {})
     if not isinstance(name, str) or name not in ARGUMENTS:
@@ -69,7 +69,20 @@ def problems(model: Mapping[str, Any]) -> list[str]:
         f"it takes {', '.join(ARGUMENTS[name])}"
         for key in arguments
         if key not in ARGUMENTS[name]
-    ]
+    ] or list(_value_problems(name, arguments))
+
+
+def _value_problems(name: str, arguments: Mapping[str, Any]) -> Iterator[str]:
+    if not arguments:
+        return
+    from sklearn import ensemble, neighbors, svm
+
+    for module in (neighbors, svm, ensemble):
+        if hasattr(module, name):
+            try:
+                getattr(module, name)(**arguments)._validate_params()
+            except ValueError as error:
+                yield f"{name}: {error}"
 
 
 def build(model: Mapping[str, Any], seed: int) -> "Pipeline":

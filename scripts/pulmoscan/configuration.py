@@ -1,19 +1,50 @@
 """Checks of the configuration and of the run table before anything runs."""
 
+import math
 import re
+import zipfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.validators import extend
 
-from pulmoscan import backbones, models, spelling
+from pulmoscan import backbones, models, samplings, spelling, splits
 from pulmoscan.database import CLASSES, POSITIVE, canonical_image
 from pulmoscan.runs import table_names
 
 EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")  # YAML 1.1 reads 1e-3 as text
+TYPES = {
+    "object": "a mapping",
+    "array": "a list",
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a finite number",
+    "boolean": "true or false",
+    "null": "null",
+}
+
+
+def _is_number(_: object, value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_whole(_: object, value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+# JSON Schema takes 2.0 for a whole number, which would stand in a path or a range of epochs as it
+# is, and not a number for a number.
+Validator = extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"number": _is_number, "integer": _is_whole}
+    ),
+)
 
 
 def check(config: Mapping, schema: str | Path) -> None:
@@ -26,6 +57,15 @@ def check(config: Mapping, schema: str | Path) -> None:
     _raise(list(_schema_problems(config, schema)) or _reference_problems(config))
 
 
+def check_files(paths: Iterable[str | Path]) -> None:
+    """Check that no mapping in a configuration file has a key twice: YAML keeps the last one only.
+
+    Raises:
+        ValueError: with one line a key, each naming the file and the line.
+    """
+    _raise(problem for path in paths for problem in _repeated_keys(path))
+
+
 def check_runs(config: Mapping, runs: pd.DataFrame, tables: Collection[str]) -> None:
     """Check rows of the run table against a configuration that is right and the published tables.
 
@@ -36,7 +76,7 @@ def check_runs(config: Mapping, runs: pd.DataFrame, tables: Collection[str]) -> 
 
 
 def _raise(problems: Iterable[str]) -> None:
-    if lines := "\n".join(problems):
+    if lines := "\n".join(dict.fromkeys(problems)):
         raise ValueError(lines)
 
 
@@ -60,14 +100,52 @@ def typed(value: Any) -> Any:
     return value
 
 
+def _repeated_keys(path: str | Path) -> Iterator[str]:
+    try:
+        waiting = [yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)]
+    except yaml.YAMLError:  # JSON that is no YAML: Snakemake has read it
+        return
+    looked_at = set()  # an anchor is a node in several places
+    while waiting:
+        node = waiting.pop()
+        if id(node) in looked_at:
+            continue
+        looked_at.add(id(node))
+        seen: set[str] = set()
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if str(key.value) in seen:
+                    yield (
+                        f"{path}, line {key.start_mark.line + 1}: {key.value!r} stands twice "
+                        "in one mapping: put what belongs to it in one place"
+                    )
+                seen.add(str(key.value))
+                waiting.append(value)
+        elif isinstance(node, yaml.SequenceNode):
+            waiting.extend(node.value)
+
+
 def _schema_problems(config: Mapping, schema: str | Path) -> Iterator[str]:
-    validator = Draft202012Validator(yaml.safe_load(Path(schema).read_text(encoding="utf-8")))
+    text = Path(schema).read_text(encoding="utf-8")
+    validator = Validator(yaml.load(text, Loader=yaml.CSafeLoader))
     errors = validator.iter_errors(config)
     for error in sorted(errors, key=lambda error: list(map(str, error.path))):
         if error.validator == "oneOf" and not isinstance(error.instance, Mapping):
             continue  # that it is no mapping is told by its type
         key = ".".join(str(part) for part in error.absolute_path)
         yield f"config: {f'{key}: ' if key else ''}{_wording(error)}"
+
+
+SENTENCES = {
+    "minimum": "{!r} is less than {}",
+    "maximum": "{!r} is more than {}",
+    "exclusiveMinimum": "{!r} is not more than {}",
+    "exclusiveMaximum": "{!r} is not less than {}",
+    "minItems": "{!r} has fewer entries than {}",
+    "minLength": "is empty",
+    "minProperties": "is empty",
+    "uniqueItems": "{!r} has an entry more than once",
+}
 
 
 def _wording(error: ValidationError) -> str:
@@ -78,8 +156,11 @@ def _wording(error: ValidationError) -> str:
             f"{name!r} is not a known key{_hint(str(name), known)}" for name in unknown
         )
     if error.validator == "required":
-        absent = [name for name in error.validator_value if name not in error.instance]
-        return f"the key {absent[0]!r} is missing"
+        absent = [repr(name) for name in error.validator_value if name not in error.instance]
+        one = len(absent) == 1
+        return (
+            f"the {'key' if one else 'keys'} {', '.join(absent)} {'is' if one else 'are'} missing"
+        )
     if error.validator == "oneOf":
         choices = [branch["required"][0] for branch in error.validator_value]
         return f"give exactly one of {' and '.join(choices)}"
@@ -94,7 +175,12 @@ def _wording(error: ValidationError) -> str:
         types = [types] if isinstance(types, str) else types
         exponent = isinstance(error.instance, str) and EXPONENT.fullmatch(error.instance)
         hint = ": YAML wants a point, as in 1.0e-3" if exponent else ""
-        return f"{error.instance!r} is not of type {' or '.join(types)}{hint}"
+        instance = "null" if error.instance is None else repr(error.instance)
+        return f"{instance} is not {' or '.join(TYPES[name] for name in types)}{hint}"
+    if error.validator == "pattern":
+        return f"{error.instance!r} is not {error.schema['description']}"
+    if error.validator in SENTENCES:
+        return SENTENCES[error.validator].format(error.instance, error.validator_value)
     return error.message
 
 
@@ -105,13 +191,14 @@ def _hint(name: str, known: Collection[str]) -> str:
 
 def _reference_problems(config: Mapping) -> Iterator[str]:
     yield from _unknown("split", config["split"], config["splits"])
-    if config["dataset"]["source"] == "local" and not config["dataset"]["path"]:
-        yield "config: dataset.path: source local needs the path of a folder or a zip"
+    yield from _dataset_problems(config)
     if config["weights"]["source"] == "folder" and not config["weights"]["folder"]:
         yield "config: weights.folder: source folder needs the path of a folder with weight files"
     for name, variant in config["variants"].items():
         for part, known in (("sampling", config["samplings"]), ("pixels", config["pixels"])):
             yield from _unknown(f"variants.{name}.{part}", variant[part], known)
+        if variant.get("augment") and "reduce" in config["pixels"].get(variant["pixels"], {}):
+            yield f"config: variants.{name}.augment: histograms cannot be augmented"
     yield from (f"config: {problem}" for problem in models.problems(config))
     for name, sampling in config["samplings"].items():
         classes = sampling.get("classes")
@@ -122,12 +209,35 @@ def _reference_problems(config: Mapping) -> Iterator[str]:
             for label in sampling.get(part, {}):
                 if classes is not None and label not in classes:
                     yield f"config: samplings.{name}.{part}: {label!r} is not among its classes"
-
+        if config["split"] in config["splits"]:
+            split = config["splits"][config["split"]]
+            for problem in samplings.problems(name, sampling, split["test"], split["validation"]):
+                yield f"config: {problem}"
     for image in config["explain"]["images"]:
         try:
             canonical_image(image)
+            if not re.fullmatch(r"\w+", image.rpartition("-")[2]):
+                raise ValueError(f"no image name {image!r}: expected <class>-<number>")
         except ValueError as error:
             yield f"config: explain.images: {error}"
+
+
+def _dataset_problems(config: Mapping) -> Iterator[str]:
+    dataset = config["dataset"]
+    if dataset["source"] == "local":
+        if not dataset["path"]:
+            yield "config: dataset.path: source local needs the path of a folder or a zip"
+        elif Path(dataset["path"]).is_file() and not zipfile.is_zipfile(dataset["path"]):
+            yield f"config: dataset.path: {dataset['path']} is neither a folder nor a zip"
+    images, split = dataset["phantom"]["images_per_class"], config["splits"].get(config["split"])
+    if dataset["source"] == "phantom" and split:
+        train, validation, test = splits.part_sizes(images, split["test"], split["validation"])
+        if not (train and validation and test):
+            yield (
+                f"config: dataset.phantom.images_per_class: {images} gives "
+                f"{train} images of a class to training, {validation} to validation and {test} to "
+                "the test: each needs one"
+            )
 
 
 def _unknown(key: str, value: str, known: Collection[str]) -> Iterator[str]:
@@ -172,8 +282,6 @@ def _misfits(config: Mapping, model: models.Model, run: Any) -> Iterator[str]:
         yield f"{run.model} takes images, not the histograms of this variant"
     if model.takes_histograms and not histograms:
         yield f"{run.model} takes histograms, not the images of this variant"
-    if histograms and variant.get("augment"):
-        yield "histograms cannot be augmented"
     sampling = config["samplings"][variant["sampling"]]
     names = sampling.get("labels", {})
     labels = {names.get(name, name) for name in sampling.get("classes", CLASSES)}
@@ -186,18 +294,21 @@ def _takes_histograms(config: Mapping, variant: str) -> bool:
 
 
 def _weights_problems(config: Mapping, runs: pd.DataFrame) -> list[str]:
-    """Return a line for each weights file that the runs need and ``weights.folder`` lacks."""
-    if config["weights"]["source"] != "folder":
+    """Return a line for each weights file that the runs need and ``weights.source`` lacks."""
+    source, folder = config["weights"]["source"], config["weights"]["folder"]
+    if source == "none":
         return []
-    problems = {}  # keeps the order, and one line where all fail for the same reason
+    problems = []
     known = models.resolve(config)
     for name in runs["model"].unique():
         network = known[name].network
         if known[name].backbone:
             try:
-                backbones.find_file(
-                    config["weights"]["folder"], network["backbone"], network["arguments"]
-                )
+                if source == "folder":
+                    backbones.find_file(folder, network["backbone"], network["arguments"])
+                else:
+                    backbones.published_url(network["backbone"], network["arguments"])
             except (ValueError, OSError) as error:
-                problems[f"config: {error}"] = None
-    return list(problems)
+                place = "" if source == "folder" else f"models.{name}.arguments: "
+                problems.append(f"config: {place}{error}")
+    return problems

@@ -69,6 +69,26 @@ def takes_histograms(layers: Sequence) -> bool:
     return any(isinstance(entry, Mapping) and "conv1d" in entry for entry in layers)
 
 
+def no_room(layers: Sequence, size: int) -> str:
+    """Return which layer has no pixel left of an input of ``size`` by ``size``; nothing if none.
+
+    Layers that `problems` has something against, and steps that are searched, are passed over.
+    """
+    if problems(layers, head=False):
+        return ""
+    left = size
+    for position, entry in enumerate(layers, start=1):
+        if entry in JOINTS:
+            break
+        if entry == "max_pooling":
+            left //= 2
+        elif isinstance(entry, Mapping) and isinstance(step := entry.get("strides", 1), int):
+            left = -(-left // step)
+        if not left:
+            return f"layer {position}: {entry} has no room left of {size} pixels"
+    return ""
+
+
 def placeholder(value: Any) -> str | None:
     """Return the name in a text ``$name``, and None for anything else."""
     match = PLACEHOLDER.fullmatch(value) if isinstance(value, str) else None

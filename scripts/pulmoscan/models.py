@@ -55,11 +55,11 @@ def settings_of(config: Mapping, name: str) -> dict:
         seen.append(name)
         name = config["models"][name]["like"]
         if name in seen:
-            raise ValueError(f"{' is like '.join([*seen, name])}: a circle")
+            raise ValueError(f"like: {' is like '.join([*seen, name])}: a circle")
     if name not in config["models"]:
         close = spelling.nearest(name, config["models"])
-        guess = f": did you mean {close!r}?" if close else ""
-        raise ValueError(f"like: no model {name!r}{guess}")
+        guess = f"did you mean {close!r}?" if close else "name one of the config's models"
+        raise ValueError(f"like: no model {name!r}: {guess}")
     settings: dict = {}
     for entry in [config["models"][name]] + [config["models"][other] for other in reversed(seen)]:
         training = settings.get("training", {}) | entry.get("training", {})
@@ -105,6 +105,7 @@ def problems(config: Mapping) -> Iterator[str]:
     Its lines begin with the key, such as ``models.vgg16.backbone``.
     """
     yield from (f"head: {problem}" for problem in layers.problems(config["head"], head=True))
+    yield from _last_stage_problems(config["training"])
     for name, architecture in config["architectures"].items():
         for problem in layers.problems(architecture, head=False):
             yield f"architectures.{name}: {problem}"
@@ -138,8 +139,12 @@ def _model_problems(config: Mapping, settings: Mapping) -> Iterator[str]:
         taken = settings | {
             "architecture": config["architectures"].get(settings["architecture"], [])
         }
-        if "input_size" not in settings and not layers.takes_histograms(taken["architecture"]):
+        if layers.takes_histograms(taken["architecture"]):
+            size = GREY_LEVELS
+        elif (size := settings.get("input_size")) is None:
             yield ".input_size: is missing, in pixels"
+        if size and (reason := layers.no_room(taken["architecture"], size)):
+            yield f".architecture: {settings['architecture']}: {reason}"
     else:
         yield from _unknown(".backbone", settings["backbone"], backbones.BACKBONES)
         known = backbones.BACKBONES
@@ -150,7 +155,10 @@ def _model_problems(config: Mapping, settings: Mapping) -> Iterator[str]:
                 yield f".head: {problem}"
     yield from _stage_problems(config, settings, known.get(settings.get("backbone")))
     if "tune" in settings:
-        yield from _unknown(".tune.variant", settings["tune"]["variant"], config["variants"])
+        variant = settings["tune"]["variant"]
+        yield from _unknown(".tune.variant", variant, config["variants"])
+        if config["variants"].get(variant, {}).get("augment"):
+            yield f".tune.variant: {variant!r} augments, and a search does not"
         yield from (f".tune: {problem}" for problem in hyperparameters.problems(taken))
     elif names := sorted(hyperparameters.names(taken)):
         yield f": ${names[0]} stands in its layers, but it has no tune to find it"
@@ -170,17 +178,17 @@ def _backbone_problems(settings: Mapping) -> Iterator[str]:
     known = backbones.ARGUMENTS.get(settings["backbone"], ())
     for key, value in settings.get("arguments", {}).items():
         if key not in known:
-            yield f".arguments: {settings['backbone']} takes no {key!r}"
-        elif isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-            yield f".arguments.{key}: {value!r} is not a number above 0"
+            takes = f"it takes {', '.join(known)}" if known else "it takes none"
+            yield f".arguments: {settings['backbone']} takes no {key!r}: {takes}"
+        elif reason := backbones.unusable(settings["backbone"], key, value):
+            yield f".arguments.{key}: {value!r} is not {reason}"
 
 
 def _stage_problems(
     config: Mapping, settings: Mapping, backbone: backbones.Backbone | None
 ) -> Iterator[str]:
     entries = (config["training"] | settings["training"]).get("stages") or []
-    if entries and "unfreeze" in entries[-1]:
-        yield ".training.stages: the last stage unfreezes what the run says, not its own"
+    yield from (f".{problem}" for problem in _last_stage_problems(settings["training"]))
     for entry in entries[:-1]:
         unfreeze = str(entry.get("unfreeze", "all"))
         if backbone is None and unfreeze != "all":
@@ -190,6 +198,12 @@ def _stage_problems(
                 f".training.stages: unfreeze {unfreeze}: "
                 f"{settings['backbone']} has {backbone.layers} layers"
             )
+
+
+def _last_stage_problems(training: Mapping) -> Iterator[str]:
+    entries = training.get("stages") or []
+    if entries and "unfreeze" in entries[-1]:
+        yield "training.stages: the last stage unfreezes what the run says, not its own"
 
 
 def _unknown(key: str, value: str, known: Mapping) -> Iterator[str]:

@@ -4,6 +4,9 @@ Read while the Snakefile is parsed, so nothing heavier than pandas is imported h
 """
 
 import ast
+import csv
+import io
+from collections.abc import Collection, Iterator
 from itertools import product
 from pathlib import Path
 
@@ -11,6 +14,18 @@ import pandas as pd
 
 KEY = ["model", "unfreeze", "variant"]
 COLUMNS = [*KEY, "tables"]
+# What a query may be made of. Anything else pandas would run: names with @, methods that write.
+NODES = (
+    *(ast.Expression, ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.Invert),
+    *(ast.BinOp, ast.BitAnd, ast.BitOr, ast.Compare, ast.Eq, ast.NotEq, ast.In, ast.NotIn),
+    *(ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.List, ast.Tuple, ast.Constant, ast.Load),
+    *(ast.Name, ast.Attribute, ast.Call, ast.keyword),
+)
+METHODS = ("isin",)
+TEXT_METHODS = (
+    *("contains", "startswith", "endswith", "match", "fullmatch"),
+    *("len", "lower", "upper", "count", "isdecimal"),
+)
 
 
 def read(path: str | Path) -> pd.DataFrame:
@@ -24,32 +39,25 @@ def read(path: str | Path) -> pd.DataFrame:
         ValueError: when a column is missing or not known, a cell is empty or holds what it
             cannot, or a run stands twice.
     """
-    try:
-        runs = pd.read_csv(
-            path,
-            sep="\t",
-            dtype=str,
-            keep_default_na=False,
-            index_col=False,
-            skip_blank_lines=False,
-            on_bad_lines="error",
-        )
-    except OSError as error:
-        raise OSError(f"runs: cannot read the run table {path}: {error.strerror}") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"runs: {path} is no table of tab-separated text: {error}") from None
-    missing = [column for column in COLUMNS if column not in runs.columns]
-    unknown = [column for column in runs.columns if column not in COLUMNS]
+    header, *rows = _cells(path)
+    missing = [column for column in COLUMNS if column not in header]
+    unknown = [column for column in header if column not in COLUMNS or header.count(column) > 1]
     if missing or unknown:
         wrong = f"lacks the column {missing[0]!r}" if missing else f"has a column {unknown[0]!r}"
-        raise ValueError(f"{path} {wrong}: its columns are {', '.join(COLUMNS)}")
-    if not len(runs):
+        wrong += " twice" if unknown and header.count(unknown[0]) > 1 else ""
+        raise ValueError(f"{path} {wrong}: its columns, between tabs, are {', '.join(COLUMNS)}")
+    if not rows:
         raise ValueError(f"{path} has no run below its header")
-    runs = runs[COLUMNS].fillna("").apply(lambda column: column.str.strip())
+    for line, row in enumerate(rows, start=2):
+        if any(row[len(header) :]):
+            raise ValueError(f"{path}, line {line} has {len(row)} cells, its header {len(header)}")
+    # Cells that are not there are at the end of a line, and empty.
+    padded = [(row + [""] * len(header))[: len(header)] for row in rows]
+    runs = pd.DataFrame(padded, columns=header, dtype=str)[COLUMNS]
     for column in KEY:
         if (empty := runs[column].eq("")).any():
             raise ValueError(f"{path}, line {empty.idxmax() + 2}: {column} is empty")
-    readable = runs["unfreeze"].str.fullmatch(r"0|[1-9]\d*|half|all")
+    readable = runs["unfreeze"].str.fullmatch("0|[1-9][0-9]*|half|all")
     if not readable.all():
         line = readable.idxmin()
         raise ValueError(
@@ -64,17 +72,42 @@ def read(path: str | Path) -> pd.DataFrame:
     return runs
 
 
+def _cells(path: str | Path) -> list[list[str]]:
+    """Return the lines of a tab-separated file, split into cells without blanks around them."""
+    try:
+        text = Path(path).read_bytes().decode("utf-8-sig")
+        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter="\t", strict=True))
+    except OSError as error:
+        raise OSError(f"runs: cannot read the run table {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"runs: {path} is no text in UTF-8: save it as such") from None
+    except csv.Error as error:
+        raise ValueError(f"runs: {path} is no table of tab-separated text: {error}") from None
+    while lines and not any(lines[-1]):
+        lines.pop()
+    if not lines:
+        raise ValueError(f"runs: {path} is empty, and no table of tab-separated text")
+    return [[cell.strip() for cell in line] for line in lines]
+
+
 def select(runs: pd.DataFrame, query: str | None) -> pd.DataFrame:
     """Return the rows of ``runs`` that a pandas query keeps, in their order; all without a query.
 
+    A query compares columns and text, with `in`, `and`, `or`, `not` and the methods that this
+    module names. It reads and writes nothing else.
+
     Raises:
-        ValueError: when the query cannot be read or keeps no row.
+        ValueError: when the query cannot be read, holds something else, or keeps no row.
     """
-    if not query:
+    if not query or not query.strip():
         return runs
     hint = f"the columns are {', '.join(runs.columns)}, all text, as in \"model == 'mobilenet'\""
     try:
-        kept = runs.eval(query, engine="python")
+        if reason := next(_foreign(ast.parse(query.strip(), mode="eval"), runs.columns), None):
+            raise ValueError(reason)
+        kept = runs.eval(query.strip(), engine="python", local_dict={}, global_dict={})
+    except SyntaxError:
+        raise ValueError(f"run_filter {query!r} cannot be read (no comparison): {hint}") from None
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f"run_filter {query!r} cannot be read ({reason}): {hint}") from None
@@ -83,6 +116,26 @@ def select(runs: pd.DataFrame, query: str | None) -> pd.DataFrame:
     if not kept.any():
         raise ValueError(f"run_filter {query!r} leaves none of the {len(runs)} runs: {hint}")
     return runs[kept]
+
+
+def _foreign(query: ast.AST, columns: Collection[str]) -> Iterator[str]:
+    """Yield what stands in a query that does not belong there."""
+    for node in ast.walk(query):
+        if isinstance(node, ast.Name) and node.id not in columns:
+            yield f"there is no column {node.id!r}"
+        elif isinstance(node, ast.Attribute) and not _is_method(node):
+            yield f"a query does not use {node.attr!r}"
+        elif isinstance(node, ast.Call) and not isinstance(node.func, ast.Attribute):
+            yield "a query calls no function"
+        elif not isinstance(node, NODES):
+            yield f"a query has no {type(node).__name__}"
+
+
+def _is_method(node: ast.Attribute) -> bool:
+    """Return whether a name behind a dot is one that only looks at text."""
+    if isinstance(node.value, ast.Attribute) and node.value.attr == "str":
+        return node.attr in TEXT_METHODS
+    return node.attr in ("str", *METHODS)
 
 
 def table_names(cell: str) -> list[str]:

@@ -4,10 +4,11 @@ Because every sampling takes images in the same order, a smaller one lies within
 by part, and no test image of one run trains another.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
+from pulmoscan.database import CLASSES
 from pulmoscan.splits import PARTS, part_sizes
 
 KEYS = ("per_class", "total", "times", "classes", "labels")
@@ -62,6 +63,16 @@ def select(
     counts = asked.merge(got, how="left", on=["class", "split"]).fillna({"got": 0})
     counts = counts.assign(sampling=name, got=counts["got"].astype(int), shortfall=shortfall)
     return images[list(COLUMNS)].reset_index(drop=True), counts[list(COUNT_COLUMNS)]
+
+
+def problems(name: str, settings: Mapping, test: float, validation: float) -> Iterator[str]:
+    """Yield why a sampling cannot be made of any data; its names are taken to be right."""
+    if settings.get("per_class") == "smallest":
+        return
+    try:
+        _asked(name, settings, list(settings.get("classes", CLASSES)), 1, (test, validation))
+    except ValueError as error:
+        yield str(error)
 
 
 def _classes(name: str, split: pd.DataFrame, settings: Mapping) -> list[str]:

@@ -79,11 +79,31 @@ def test_published_names(name: str, arguments: dict | None, file: str) -> None:
     assert backbones.published_url(name, arguments).endswith("/" + file)
 
 
-def test_width_that_keras_does_not_publish() -> None:
-    with pytest.raises(
-        ValueError, match=r"no weights of MobileNet with alpha 0\.3: there are 1\.0"
-    ):
-        backbones.published_url("MobileNet", {"alpha": 0.3})
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("MobileNet", {"alpha": 0.3}, r"alpha 0\.3: there are 1\.0, 0\.75, 0\.5, 0\.25"),
+        (
+            "MobileNetV2",
+            {"alpha": 0.3},
+            r"alpha 0\.3: there are 0\.35, 0\.5, 0\.75, 1\.0, 1\.3, 1\.4",
+        ),
+        ("MobileNet", {"depth_multiplier": 2}, r"depth_multiplier 2: only with 1"),
+    ],
+)
+def test_arguments_that_keras_does_not_publish(name: str, arguments: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=f"no weights of {name} with {message}"):
+        backbones.published_url(name, arguments)
+
+
+@pytest.mark.parametrize("name", backbones.ARGUMENTS)
+def test_arguments_are_refused_where_keras_refuses_them(name: str) -> None:
+    """Keras itself looks for published weights only after it has checked the arguments."""
+    import keras
+
+    for arguments in ({"alpha": 0.3}, {"alpha": 0.6}):
+        with pytest.raises(ValueError, match="imagenet"):
+            getattr(keras.applications, name)(weights="imagenet", include_top=False, **arguments)
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ update_config(config, configuration.typed(workflow.config_settings.config))
 PUBLISHED_TABLES = list(pd.read_csv(ROOT / "workflow/published.tsv", sep="\t")["table"].unique())
 
 try:
+    configuration.check_files(workflow.configfiles)
     configuration.check(config, ROOT / "workflow/schemas/config.schema.yaml")
     RUN_FILTER = run_table.with_quotes(config["run_filter"])
     RUNS = run_table.select(run_table.read(config["runs"]), RUN_FILTER)
