@@ -1,0 +1,156 @@
+"""A Slurm of one node on this machine, with two GPUs that are none, started and stopped by tests.
+
+It needs root, Debian's packages slurm-wlm and munge, and no other Slurm on the machine: its
+configuration has to be /etc/slurm/slurm.conf, where the executor of Snakemake looks for it.
+"""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SETTINGS = Path("/etc/slurm")
+FILES = ("slurm.conf", "gres.conf")
+CPUS = 8  # more than the machine may have: most jobs of the tests wait for files, not for a CPU
+GPUS = 2
+STARTED_WITHIN = 30  # seconds
+
+SLURM_CONF = """\
+ClusterName=toy
+SlurmctldHost={host}(127.0.0.1)
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+CredType=cred/munge
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+MpiDefault=none
+MailProg=/bin/true
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+AccountingStorageType=accounting_storage/none
+# Jobs that take more memory than they asked for are ended, as cgroups do it on a real node.
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=1
+JobAcctGatherParams=OverMemoryKill
+GresTypes=gpu
+ReturnToService=2
+SlurmdParameters=config_overrides
+MinJobAge=3600
+KillWait=1
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} Sockets=1 CoresPerSocket={cpus} ThreadsPerCore=1 \
+RealMemory=40000 Gres=gpu:toy:{gpus} State=UNKNOWN
+PartitionName=cpu Nodes={host} Default=YES MaxTime=INFINITE State=UP
+PartitionName=gpu Nodes={host} MaxTime=INFINITE State=UP
+"""
+
+
+def missing() -> str | None:
+    """Return why there can be no Slurm here, None where there can."""
+    if any(shutil.which(program) is None for program in ("slurmctld", "slurmd", "munged")):
+        return "no slurmctld, slurmd or munged on the PATH"
+    if os.geteuid() != 0:
+        return "Slurm's daemons want root"
+    if any((SETTINGS / name).exists() for name in FILES):
+        return f"{SETTINGS} has a configuration already"
+    return None
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[None]:
+    """Run Slurm, with its files in a folder, until the end of the block."""
+    host = socket.gethostname().partition(".")[0]
+    for name in ("state", "spool"):
+        (folder / name).mkdir(parents=True)
+    for number in range(GPUS):  # a GPU of Slurm has to be a device: these are like /dev/null
+        os.mknod(folder / f"nvidia{number}", 0o20666, os.makedev(1, 3))
+    values = {"host": host, "folder": folder, "cpus": CPUS, "gpus": GPUS}
+    (SETTINGS / "slurm.conf").write_text(SLURM_CONF.format(**values))
+    (SETTINGS / "gres.conf").write_text(
+        f"NodeName={host} Name=gpu Type=toy File={folder}/nvidia[0-{GPUS - 1}]\n"
+    )
+    started_munge = _start_munge()
+    try:
+        for command in (["slurmctld"], ["slurmd", "-N", host]):
+            subprocess.run(command, check=True)
+        _wait_until_idle()
+        yield
+    finally:
+        _end_jobs()
+        for name in ("slurmd", "slurmctld"):
+            _stop(folder / f"{name}.pid")
+        if started_munge:
+            subprocess.run(["munged", "--stop"], check=False, capture_output=True)
+        for name in FILES:
+            (SETTINGS / name).unlink()
+
+
+def jobs() -> list[dict[str, str]]:
+    """Return all jobs that there were: what ``scontrol show job`` says, by its names."""
+    shown = subprocess.run(
+        ["scontrol", "--oneliner", "show", "job"], check=True, capture_output=True, text=True
+    ).stdout
+    return [dict(re.findall(r"(\S+?)=(\S*)", line)) for line in shown.splitlines() if line]
+
+
+def _start_munge() -> bool:
+    if Path("/run/munge/munge.socket.2").exists():
+        return False
+    for folder, mode in (
+        ("/run/munge", "755"),
+        ("/var/log/munge", "700"),
+        ("/var/lib/munge", "700"),
+    ):
+        subprocess.run(
+            ["install", "-d", "-o", "munge", "-g", "munge", "-m", mode, folder], check=True
+        )
+    subprocess.run(["runuser", "-u", "munge", "--", "munged"], check=True)
+    return True
+
+
+def _wait_until_idle() -> None:
+    deadline = time.monotonic() + STARTED_WITHIN
+    while time.monotonic() < deadline:
+        asked = subprocess.run(
+            ["sinfo", "--noheader", "--format=%T"], capture_output=True, text=True
+        )
+        if asked.stdout.split()[:1] == ["idle"]:
+            return
+        time.sleep(0.2)
+    raise TimeoutError(f"Slurm's node is not idle after {STARTED_WITHIN} s: {asked.stdout}")
+
+
+def _end_jobs() -> None:
+    """Cancel the jobs that a failed test has left, and wait until they are gone."""
+    subprocess.run(["scancel", "--me"], check=False, capture_output=True)
+    deadline = time.monotonic() + STARTED_WITHIN
+    while time.monotonic() < deadline:
+        left = subprocess.run(["squeue", "--me", "--noheader"], capture_output=True, text=True)
+        if not left.stdout.strip():
+            return
+        time.sleep(0.2)
+
+
+def _stop(pid_file: Path) -> None:
+    try:
+        pid = int(pid_file.read_text())
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            os.kill(pid, 0)
+            time.sleep(0.1)
+        os.kill(pid, signal.SIGKILL)
+    except (FileNotFoundError, ProcessLookupError):
+        pass
