@@ -199,12 +199,20 @@ def test_a_class_whose_images_are_all_defective_is_no_study_of_the_other_classes
     assert not (tmp_path / "split.parquet").exists()
 
 
-@pytest.fixture
-def results(tmp_path) -> Path:
-    """Every data stage run on a small database, whose copy is ``raw`` beside ``results``."""
-    made = small.audited(with_images(tmp_path / "raw", FULL), tmp_path / "results")
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A folder with ``raw``, ``raw.tsv`` and ``results``: every data stage of a small database."""
+    folder = tmp_path_factory.mktemp("finished")
+    made = small.audited(with_images(folder / "raw", FULL), folder / "results")
     split.main(split_arguments(made, made / "split.parquet"))
-    return made
+    return folder
+
+
+@pytest.fixture
+def results(finished, tmp_path) -> Path:
+    """A copy of them that a test may damage: ``results``, beside ``raw``."""
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "results"
 
 
 def truncated(content: bytes) -> bytes:
@@ -362,7 +370,10 @@ def without_privileges() -> Iterator[None]:
     """Root may read everything: be nobody for a while."""
     former = os.geteuid()
     if former == 0:
-        os.seteuid(65534)
+        try:
+            os.seteuid(65534)
+        except OSError as error:
+            pytest.skip(f"root cannot become somebody else here: {error.strerror}")
     try:
         yield
     finally:
@@ -372,7 +383,7 @@ def without_privileges() -> Iterator[None]:
 @pytest.fixture
 def visible() -> Iterator[Path]:
     """A folder that everybody may enter, unlike that of pytest."""
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
         folder = Path(name)
         folder.chmod(0o755)
         (folder / "out").mkdir()

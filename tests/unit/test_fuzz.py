@@ -123,7 +123,7 @@ def outcome_of_image(file: bytes, mutant: bytes) -> str:
         assert not arrays[0].any()
         assert (pair.width, pair.mode, pair.pixel_sha256) == (0, "", "")
         reason = unreadable[0].partition(": ")[2]
-        return f"refused: {re.sub(r'[0-9,]+', 'N', reason)}"
+        return f"refused: {re.sub(r'[0-9][0-9,]*', 'N', reason)}"
     # Pillow refuses long texts; then the pixels must be those before the damage.
     size, grey = strictly_decoded(mutant) or strictly_decoded(file)
     assert (pair.width, pair.height) == size
