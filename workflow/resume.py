@@ -52,8 +52,10 @@ def processes(folder: Path) -> list[str]:
 
 
 def job_name(command: Sequence[str]) -> str | None:
-    """Return ``snakemake`` or a script's name where a command line runs one of them, else None."""
+    """Return what a command line runs: ``snakemake``, a job's script or program, else None."""
     for word in command[1:]:
+        if word in ("papermill", "nbconvert"):
+            return word
         if Path(word).name == "snakemake" or Path(word).parent.name == "snakemake":
             return "snakemake"
         if word.startswith("scripts/") and word.endswith(".py"):

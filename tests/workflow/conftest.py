@@ -18,6 +18,7 @@ from pulmoscan import phantom
 
 CONFIGS = ("tests/config/demo.yaml", "tests/config/tiny.yaml")
 IMAGES_PER_CLASS = 14
+DEVICES = [f"GPU-of-test-{os.getpid()}-{number}" for number in range(2)]
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,17 @@ class Workflow:
         ]
 
     def environment(self) -> dict[str, str]:
-        """Return the environment of a run, which inherits no backend or profile of the user's."""
-        return {
+        """Return the environment of a run, which inherits no backend or profile of the user's.
+
+        It shows two GPUs that do not exist: everything computes on the CPU, but each training has
+        to choose one of them.
+        """
+        kept = {
             key: value
             for key, value in os.environ.items()
             if key not in ("KERAS_BACKEND", "SNAKEMAKE_PROFILE", "PYTHONDONTWRITEBYTECODE")
         }
+        return kept | {"CUDA_VISIBLE_DEVICES": ",".join(DEVICES)}
 
     def snakemake(
         self, *options: str, cores: int = 2, **config: object
@@ -90,7 +96,7 @@ def finished(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Work
     committed = frozenset(path.name for path in (folder / "repository").iterdir())
     workflow = Workflow(folder / "repository", folder / "database", committed)
     phantom.write_database(workflow.database, IMAGES_PER_CLASS, size=96, seed=1)
-    done = workflow.snakemake()
+    done = workflow.snakemake("--resources", f"gpu={len(DEVICES)}")
     assert done.returncode == 0, done.stdout[-6000:]
     return workflow
 

@@ -27,7 +27,7 @@ EACH = int(os.environ.get("PULMOSCAN_KILLS", "0"))
 STAGES = (
     *("download", "pack", "audit", "split", "sampling", "resampling", "weights", "features"),
     *("tune", "train", "classify", "evaluate", "compare", "source_oracle", "dataset_facts"),
-    *("gradcam", "provenance"),
+    *("gradcam", "provenance", "report"),
 )
 LASTS = (
     2.0  # seconds within which a job is killed; some are over sooner, and are killed another time
@@ -111,12 +111,14 @@ class Killer:
                 yield one, one.info["cmdline"] or [""]
 
     def _jobs(self):
-        """Return the running scripts by name."""
-        return {
-            Path(words[1]).stem: one
-            for one, words in self._here()
-            if len(words) > 1 and words[1].startswith("scripts/")
-        }
+        """Return the running jobs by their stage."""
+        found = {}
+        for one, words in self._here():
+            if len(words) > 1 and words[1].startswith("scripts/"):
+                found[Path(words[1]).stem] = one
+            elif words[2:3] in (["papermill"], ["nbconvert"]):
+                found["report"] = one
+        return found
 
     def _snakemakes(self, process):
         """Return the started process, and Snakemake itself where that is another one."""
@@ -136,9 +138,7 @@ class Killer:
             )
             if self._jobs() == jobs:
                 assert refused.returncode == 1
-                assert re.search(
-                    r"resume: the run is not dead, still there: \w+\.py", refused.stderr
-                )
+                assert re.search(r"resume: the run is not dead, still there: \w+", refused.stderr)
             if self.random.random() < 0.5:
                 for job in jobs.values():
                     job.kill()
@@ -238,6 +238,7 @@ def test_nothing_to_resume_is_a_line(repository, tmp_path):
         (["python", "-m", "snakemake", "--cores", "2"], "snakemake"),
         (["/x/.venv/bin/python", "/x/.venv/bin/snakemake", "--cores", "2"], "snakemake"),
         (["python", "scripts/train.py", "--seed", "0"], "train.py"),
+        (["python", "-m", "papermill", "in.ipynb", "out.ipynb"], "papermill"),
         (["make", "resume"], None),
         (["vim", "scripts.txt"], None),
         ([], None),

@@ -138,6 +138,21 @@ def test_a_moved_folder_runs_nothing(editable):
     assert editable.pending() == set()
 
 
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("raw.tsv", {"download"} | AFTER_DOWNLOAD),
+        ("splits/grouped.parquet", {"split"} | AFTER_SPLIT),
+        ("runs/histogram-binary/knn/unfreeze-all/seed-0/predictions.parquet", {"classify"}),
+    ],
+)
+def test_what_a_failed_job_left_missing_is_made_again_and_what_depends_on_it(
+    editable, file, expected
+):
+    (editable.folder / "results" / file).unlink()
+    assert editable.pending() >= expected
+
+
 def test_an_added_seed_trains_it_alone(finished):
     done = finished.snakemake("--dry-run", seeds=[0, 1])
     trained = re.findall(r"wildcards: .*model=([\w-]+), unfreeze=(\w+), seed=(\d+)", done.stdout)

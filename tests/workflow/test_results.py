@@ -1,5 +1,6 @@
 """What a user finds under results/ after the whole DAG ran."""
 
+import itertools
 import json
 import re
 
@@ -19,6 +20,23 @@ def test_the_first_line_of_the_report_says_what_the_images_are(finished):
     assert "PulmoSCAN" in page
     # The test's data set is local: whether its images are synthetic only its owner knows.
     assert "procedural phantoms" not in page
+
+
+def test_trainings_side_by_side_compute_on_different_devices(finished):
+    benchmarks = finished.folder / "results/benchmarks"
+    logs = finished.folder / "results/logs"
+    jobs = []
+    for path in benchmarks.rglob("train/**/*.tsv"):
+        log = logs / path.relative_to(benchmarks).with_suffix(".log")
+        device = re.search(r"^on GPU (\S+), one of 2$", log.read_text(), re.MULTILINE)[1]
+        ended = path.stat().st_mtime
+        jobs.append((ended - pd.read_csv(path, sep="\t")["s"][0], ended, device))
+    assert {device for *_, device in jobs} == set(
+        finished.environment()["CUDA_VISIBLE_DEVICES"].split(",")
+    )
+    for (_, ended, device), (start, _, other) in itertools.pairwise(sorted(jobs)):
+        if start < ended:
+            assert device != other
 
 
 def test_the_metrics_of_a_run_are_those_of_its_predictions(finished):
