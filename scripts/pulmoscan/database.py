@@ -26,10 +26,10 @@ def canonical_class(name: str) -> str:
 def canonical_image(name: str) -> str:
     """Return the canonical name of an image, without extension: ``NORMAL-12`` gives ``Normal-12``.
 
-    Raises ``ValueError`` when the part before the last dash is not a class.
+    Raises ``ValueError`` when the part before the last dash is not a class, or the name no text.
     """
     class_name, dash, number = name.rpartition("-")
-    if not dash:
+    if not dash or not number.strip().isprintable():
         raise ValueError(f"no image name {name!r}: expected <class>-<number>")
     return f"{canonical_class(class_name)}-{number.strip()}"
 

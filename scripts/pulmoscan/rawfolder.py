@@ -128,7 +128,11 @@ def write(files: Sequence[DatabaseFile], raw: Path, table: Path, threads: int) -
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
         shutil.rmtree(former, ignore_errors=True)
-    with atomic.replacing(table) as temporary, temporary.open("w", newline="") as stream:
+    with (
+        atomic.replacing(table) as temporary,
+        # A folder's name need not be text; its path is for the user.
+        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream,
+    ):
         rows = csv.writer(stream, delimiter="\t", lineterminator="\n")
         rows.writerow(COLUMNS)
         for file, sha256 in sorted(zip(files, hashes, strict=True), key=lambda pair: pair[0].path):

@@ -32,17 +32,20 @@ def read(table: Path) -> list[RawFile]:
 
     Raises:
         OSError: the table cannot be read.
-        ValueError: it lacks a column.
+        ValueError: it is damaged, or lacks a column.
     """
     try:
-        with table.open(newline="") as stream:
-            rows = list(csv.DictReader(stream, delimiter="\t"))
+        with table.open(newline="", encoding="utf-8") as stream:
+            reader = csv.DictReader(stream, delimiter="\t")
+            rows, columns = list(reader), reader.fieldnames or ()
     except OSError as error:
         raise OSError(f"cannot read {table}: {error.strerror}; run the download again") from error
-    try:
-        return [RawFile(PurePosixPath(row["file"]), row["sha256"]) for row in rows]
-    except KeyError as error:
-        raise ValueError(f"{table} has no column {error}: run the download again") from None
+    except (ValueError, csv.Error) as error:
+        raise ValueError(f"{table} is damaged ({error}): run the download again") from error
+    for name in ("file", "sha256"):
+        if name not in columns:
+            raise ValueError(f"{table} has no column {name!r}: run the download again")
+    return [RawFile(PurePosixPath(row["file"]), row["sha256"]) for row in rows]
 
 
 def content(raw: Path, file: RawFile) -> bytes:

@@ -22,9 +22,9 @@ import sampling
 import small_database as small
 import split
 from PIL import Image
-from pulmoscan import arrays, atomic, local, parquet, phantom, rawfolder
+from pulmoscan import arrays, atomic, local, parquet, phantom, rawfolder, rawtable
 from refusals import refusal
-from tiny_database import contents, write_folder, zipped
+from tiny_database import contents, read_folder, write_folder, zipped
 
 SCHEME = '{"test": 0.2, "validation": 0.2, "seed": 1, "group": "duplicates"}'
 
@@ -486,3 +486,28 @@ def test_an_array_is_written_as_numpy_does(shape, tmp_path):
     expected = io.BytesIO()
     np.save(expected, array)
     assert (tmp_path / "a.npy").read_bytes() == expected.getvalue()
+
+
+def test_names_that_are_no_text_are_passed_over_or_shown_in_another_way(tmp_path):
+    source = tmp_path / os.fsdecode(b"copy-\xff")
+    write_folder(source, contents())
+    for name in (b"COVID-\xff.png", b"COVID-3\n4.png"):
+        (source / "COVID/images" / os.fsdecode(name)).write_bytes(b"x")
+    cache = tmp_path / "digest.json"
+    _, sentence = refusal(local.content_digest, source, cache)
+    assert sentence is None
+    _, sentence = refusal(download.main, download_arguments(source, tmp_path / "results"))
+    assert sentence is None
+    assert read_folder(tmp_path / "results/raw") == contents()
+    listed = rawtable.read(tmp_path / "results/raw.tsv")
+    assert {str(file.path) for file in listed} == set(contents())
+    assert "copy-\\udcff/COVID" in (tmp_path / "results/raw.tsv").read_text()
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\0f", b"a\tb\n\0\n", b"file\tbytes\n", b""])
+def test_a_table_of_files_that_is_none_is_named_by_the_packing(content, tmp_path):
+    with_images(tmp_path / "raw", FULL)
+    (tmp_path / "raw.tsv").write_bytes(content)
+    _, sentence = refusal(pack.main, small.pack_arguments(tmp_path / "raw", tmp_path / "results"))
+    assert "run the download again" in sentence
+    assert left(tmp_path / "results") == []
