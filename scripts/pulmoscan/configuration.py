@@ -13,7 +13,7 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
-from pulmoscan import backbones, models, samplings, spelling, splits
+from pulmoscan import backbones, models, samplings, spelling
 from pulmoscan.database import CLASSES, POSITIVE, canonical_image
 from pulmoscan.runs import table_names
 
@@ -229,15 +229,6 @@ def _dataset_problems(config: Mapping) -> Iterator[str]:
             yield "config: dataset.path: source local needs the path of a folder or a zip"
         elif Path(dataset["path"]).is_file() and not zipfile.is_zipfile(dataset["path"]):
             yield f"config: dataset.path: {dataset['path']} is neither a folder nor a zip"
-    images, split = dataset["phantom"]["images_per_class"], config["splits"].get(config["split"])
-    if dataset["source"] == "phantom" and split:
-        train, validation, test = splits.part_sizes(images, split["test"], split["validation"])
-        if not (train and validation and test):
-            yield (
-                f"config: dataset.phantom.images_per_class: {images} gives "
-                f"{train} images of a class to training, {validation} to validation and {test} to "
-                "the test: each needs one"
-            )
 
 
 def _unknown(key: str, value: str, known: Collection[str]) -> Iterator[str]:
