@@ -38,3 +38,14 @@ rule all:
     default_target: True
     input:
         "results/report/report.html",
+        # The files of a job that failed are gone, and Snakemake makes again what is missing only
+        # where it is asked for: it would take what was made of the former files for finished.
+        rules.download.output.table,
+        rules.pack.output.decoded,
+        rules.audit.output.images,
+        f"results/splits/{SPLIT}.parquet",
+        [f"results/samplings/{SPLIT}/{sampling}.parquet" for sampling in used_samplings()],
+        weights_records,
+        tuning_files("best.json"),
+        run_files(rules.train.output.predictions),
+        run_files(rules.evaluate.output.metrics),
