@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from pulmoscan import configuration
+from pulmoscan import configuration, phantom
 from pulmoscan.database import CLASSES
 
 RUNS = pd.DataFrame(
@@ -266,3 +266,11 @@ def test_every_missing_weights_file_has_its_line(config, tmp_path):
     (tmp_path / "vgg16.weights.h5").touch()
     (tmp_path / "mobilenet.weights.h5").touch()
     configuration.check_runs(config, runs, TABLES)
+
+
+def test_as_many_phantoms_are_asked_for_as_there_must_be(config, schema):
+    config["dataset"]["phantom"]["images_per_class"] = phantom.SMALLEST_CLASS
+    check_all(config, schema)
+    config["dataset"]["phantom"]["images_per_class"] -= 1
+    with pytest.raises(ValueError, match="images_per_class: 11 is less than 12"):
+        check_all(config, schema)
