@@ -29,9 +29,8 @@ STAGES = (
     *("tune", "train", "classify", "evaluate", "compare", "source_oracle", "dataset_facts"),
     *("gradcam", "provenance", "report"),
 )
-LASTS = (
-    2.0  # seconds within which a job is killed; some are over sooner, and are killed another time
-)
+KERAS = ("features", "tune", "train", "gradcam")
+SHORT, LONG = 0.8, 8.0  # seconds within which a job is killed; LONG: one that computes with Keras
 GIVE_UP = 100  # starts without an end
 
 
