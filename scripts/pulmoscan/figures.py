@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -12,6 +13,8 @@ from matplotlib.figure import Figure
 from pulmoscan.atomic import replacing
 from pulmoscan.database import CLASSES
 
+# Names of images and sources are shown as they are: a dollar sign in one begins no formula.
+mpl.rcParams["text.parse_math"] = False
 DPI = 150
 WIDTH = 9.0  # inches, of a figure over the whole page
 INK, GREY, REFERENCE = "#22303c", "#8a94a0", "#b5523b"
@@ -44,8 +47,6 @@ def save(figure: Figure, folder: str | Path, name: str, *, pixels: bool = False)
 
     The same figure gives the same bytes: no date is written, and the ids in the SVG are fixed.
     """
-    import matplotlib as mpl
-
     path = Path(folder) / f"{name}.png"
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")

@@ -12,6 +12,7 @@ from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
+mpl.rcParams["text.parse_math"] = False  # a dollar sign in a name begins no formula
 SIZE = (12.0, 3.6)  # inches
 DPI = 100
 OPACITY = 0.5  # of the map over the radiograph

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from pulmoscan import dataset_figures, figures, page, result_figures
+from pulmoscan import dataset_figures, figures, page, panels, result_figures
 from pulmoscan.database import CLASSES
 from scipy.stats import binomtest
 
@@ -62,6 +62,17 @@ def test_pictures_are_saved_as_png_only(tmp_path):
     path = figures.save(figure, tmp_path, "images", pixels=True)
     assert [file.name for file in tmp_path.iterdir()] == ["images.png"]
     assert cv2.imread(str(path)).std() > 10
+
+
+def test_a_name_with_dollar_signs_is_shown_as_it_is(tmp_path):
+    name = "a$\\frac{$b"
+    figure, _ = figures.empty(1)
+    figure.suptitle(name)
+    figures.save(figure, tmp_path, "name")
+    assert name in (tmp_path / "name.svg").read_text()
+    panels.Panel([name]).draw(
+        tmp_path / "panel.png", *[np.zeros((4, 4), np.uint8)] * 4, [0.5], name, name
+    )
 
 
 def test_nothing_is_left_when_saving_fails(tmp_path, monkeypatch):
