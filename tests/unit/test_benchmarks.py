@@ -19,6 +19,7 @@ sys.path.append(str(REPOSITORY / "benchmarks"))
 
 import compare_speed  # noqa: E402
 import dry_run  # noqa: E402
+import growth  # noqa: E402
 import keras  # noqa: E402
 import measure  # noqa: E402
 import memory  # noqa: E402
@@ -221,3 +222,19 @@ def test_a_comparison_runs_and_is_written(tmp_path, small_weights, capsys):
     assert rows.loc[rows["step"] == "total", "epochs"].tolist() == [2, 2]
     assert json.loads((tmp_path / "output/machine.json").read_text())["options"]["train"] == 12
     assert "ratio: published / workflow of the same repeat" in capsys.readouterr().out
+
+
+def test_growth_adds_up_the_jobs_of_a_rule_and_the_files_of_a_folder(tmp_path):
+    (tmp_path / "tables").mkdir()
+    costs = {"rule": ["train", "train", "pack"], "seconds": [2.0, 3, 4], "cpu_seconds": [1.0, 1, 5]}
+    pd.DataFrame(costs | {"peak_mib": [700.0, 800, 90]}).to_csv(
+        tmp_path / "tables/costs.tsv", sep="\t", index=False
+    )
+    rules_ = growth.by_rule(tmp_path).set_index("rule")
+    assert rules_.loc["train"].tolist() == [2, 5, 2, 800]
+    (tmp_path / "runs/one").mkdir(parents=True)
+    (tmp_path / "runs/one/model").write_bytes(bytes(3 * MB))
+    (tmp_path / "runs/table").write_bytes(bytes(MB))
+    folders = growth.by_folder(tmp_path).set_index("folder")["mb"]
+    assert folders["runs"] == 4
+    assert folders.drop("runs").eq(0).all()
