@@ -154,6 +154,7 @@ def files_of(workflow, *but):
     }
 
 
+@pytest.mark.timeout(4 * 3600 if EACH else 900)
 def test_killed_jobs_and_a_killed_snakemake_lose_nothing(finished, editable):
     results = editable.folder / "results"
     if EACH:
