@@ -54,7 +54,9 @@ format: env
 study: env
 	$(SNAKEMAKE)
 
-resume: env
+# Without env: packages are not exchanged while jobs of the dead run may be alive.
+resume:
+	@test -x $(BIN)/python || { echo "no $(VENV): run make env first"; exit 1; }
 	@$(BIN)/python workflow/resume.py
 
 # For maintainers: resolve envs/*.in anew, with hashes, for every platform.

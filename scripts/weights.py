@@ -10,6 +10,7 @@ read: backbone, source, file, bytes, sha256, url.
 
 import argparse
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,6 +54,7 @@ def main(argv: Sequence[str]) -> None:
     options = parser.parse_args(argv)
     arguments = options.arguments or {}
     backbones.find(options.backbone)
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # no work for a GPU, which trainings may hold
     backend.configure(threads=2)
     path = None
     if options.source == "imagenet":

@@ -8,7 +8,9 @@ their checkpoints.
 
 import json
 import os
+import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,29 +18,60 @@ from pathlib import Path
 
 import psutil
 
-COMMAND = Path("results/logs/command.json")
-FORCED = ("-F", "--forceall")  # what was forced is done or will be: it is not to begin again
+COMMAND = Path("results/logs/command.json")  # written by `record_command` of the workflow
+LOCKS = Path(".snakemake/locks")
+AGAIN = "--rerun-incomplete"
+FORCED = re.compile(r"--force|-[a-zA-Z]*[FRf]")  # options that make jobs run which need not
 
 
 def main(folder: Path) -> int:
-    """Resume the run in a folder and return Snakemake's exit status."""
-    try:
-        recorded = json.loads((folder / COMMAND).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(f"no run to go on with: there is no {COMMAND} in {folder}") from None
+    """Resume the run in a folder and return Snakemake's exit status.
+
+    Raises ``ValueError`` where there is none, where it is alive, and where it is not known whether
+    it is, or what was started.
+    """
+    recorded = read(folder)
     if alive := [*processes(folder), *cluster_jobs(folder)]:
         raise ValueError(
             f"the run is not dead, still there: {', '.join(alive)}. "
             "Wait for them to end, or end them, and try again"
         )
     environment = os.environ | recorded["environment"]
-    arguments = [word for word in recorded["arguments"] if word not in FORCED]
-    for last in ("--unlock", "--rerun-incomplete"):
-        command = [sys.executable, "-m", "snakemake", *arguments, last]
+    arguments = [word for word in recorded["arguments"] if word != AGAIN]
+    for first in ("--unlock", AGAIN):
+        command = [sys.executable, "-m", "snakemake", first, *arguments]
         status = subprocess.run(command, cwd=folder, env=environment).returncode
         if status != 0:
             break
     return status
+
+
+def read(folder: Path) -> dict:
+    """Return ``arguments`` and ``environment`` of the last run in a folder; see `main`."""
+    path = folder / COMMAND
+    try:
+        recorded = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"no run to go on with: there is no {COMMAND} in {folder}") from None
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}): start Snakemake yourself") from None
+    if recorded["host"] != socket.gethostname():
+        raise ValueError(
+            f"the last run was started on {recorded['host']}: whether it is dead is known there"
+        )
+    # The command is written behind the lock, when the first job may start.
+    newest = max((lock.stat().st_mtime for lock in (folder / LOCKS).glob("*")), default=0)
+    if newest > path.stat().st_mtime:
+        raise ValueError(
+            "the last Snakemake was killed before its first job, and its command is not known: "
+            "snakemake --unlock, then start it again"
+        )
+    if forced := [word for word in recorded["arguments"] if FORCED.match(word)]:
+        raise ValueError(
+            f"the last run forced jobs ({forced[0]}), and which of them are done is not known: "
+            "start it yourself, with --rerun-incomplete"
+        )
+    return recorded
 
 
 def processes(folder: Path) -> list[str]:
@@ -52,23 +85,29 @@ def processes(folder: Path) -> list[str]:
 
 
 def job_name(command: Sequence[str]) -> str | None:
-    """Return what a command line runs: ``snakemake``, a job's script or program, else None."""
-    for word in command[1:]:
-        if word in ("papermill", "nbconvert"):
-            return word
-        if Path(word).name == "snakemake" or Path(word).parent.name == "snakemake":
-            return "snakemake"
-        if word.startswith("scripts/") and word.endswith(".py"):
-            return Path(word).name
-    return None
+    """Return what a command line runs: ``snakemake``, or a job's script or module; else None."""
+    if len(command) < 2 or not Path(command[0]).name.startswith("python"):
+        return None
+    module = command[2] if command[1] == "-m" and len(command) > 2 else Path(command[1]).name
+    if module in ("snakemake", "papermill", "nbconvert"):
+        return module
+    return module if command[1].startswith("scripts/") else None
 
 
 def cluster_jobs(folder: Path) -> list[str]:
-    """Return this user's jobs of Slurm that were submitted from a folder, none without Slurm."""
+    """Return this user's jobs of Slurm that were submitted from a folder, none without Slurm.
+
+    Raises ``ValueError`` where Slurm does not answer.
+    """
     if shutil.which("squeue") is None:
         return []
     command = ["squeue", "--me", "--noheader", "--format=%i %Z"]
     done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        if not Path("/etc/slurm/slurm.conf").exists() and "SLURM_CONF" not in os.environ:
+            return []  # installed, but part of no cluster
+        reason = (done.stderr.strip().splitlines() or ["no answer"])[-1]
+        raise ValueError(f"cannot ask Slurm whether jobs of the run are left: {reason}")
     jobs = (line.split(maxsplit=1) for line in done.stdout.splitlines())
     return [f"job {job[0]} of Slurm" for job in jobs if job[1:] == [str(folder.resolve())]]
 

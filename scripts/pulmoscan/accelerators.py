@@ -1,7 +1,8 @@
 """Which GPU a process computes on, where a machine has several: each process takes a free one.
 
 A device is taken by binding a socket to a name in Linux' abstract namespace. It needs no file, is
-seen by all users of the machine, and is given back by the kernel however the process ends.
+seen by all users of the machine (not from containers with a network of their own), and is given
+back by the kernel however the process ends.
 """
 
 import os
@@ -24,15 +25,18 @@ def claim(check_every: float = CHECK_EVERY) -> str | None:
     or one visible GPU (a scheduler that hands out GPUs shows a job its own), when this process has
     taken one, and on other systems than Linux. It is to be called before a backend is imported.
     """
-    listed = _listed()
-    devices = visible(os.environ.get(VISIBLE), [index for index, _ in listed])
-    if _taken or len(devices) < 2 or sys.platform != "linux":
+    value = os.environ.get(VISIBLE)
+    if _taken or sys.platform != "linux" or (value is not None and "," not in value):
         return None
-    names = dict(listed)  # two processes may call one device by its index and by its UUID
+    listed = _listed()
+    devices = visible(value, [index for index, _ in listed])
+    if len(devices) < 2:
+        return None
+    names = {device: _uuid(device, listed) for device in devices}
     waiting = False
     while True:
         for device in devices:
-            if (held := _bind(f"pulmoscan-gpu-{names.get(device, device)}")) is not None:
+            if (held := _bind(f"pulmoscan-gpu-{names[device]}")) is not None:
                 _taken.append(held)
                 os.environ[VISIBLE] = device
                 print(f"on GPU {device}, one of {len(devices)}", flush=True)
@@ -47,13 +51,16 @@ def visible(value: str | None, there: Sequence[str]) -> list[str]:
     """Return the devices that ``CUDA_VISIBLE_DEVICES`` shows of those that are there.
 
     As CUDA reads it: unset (None) shows all; else the list ends before the first entry that is no
-    device's, such as ``-1``, and an entry that comes twice shows nothing.
+    device's, such as ``-1`` or a number too high, and an entry that comes twice shows nothing.
+    ``there`` are the numbers of the devices, empty where they are not known.
     """
     if value is None:
         return list(there)
     devices = []
     for entry in (part.strip() for part in value.split(",")):
         if not entry or entry.startswith("-") or entry == "NoDevFiles":
+            break
+        if there and entry.isdecimal() and entry not in there:
             break
         devices.append(entry)
     return devices if len(set(devices)) == len(devices) else []
@@ -70,6 +77,14 @@ def _listed() -> list[tuple[str, str]]:
         return []
     pairs = (line.split(",") for line in done.stdout.splitlines() if "," in line)
     return [(index.strip(), uuid.strip()) for index, uuid in pairs]
+
+
+def _uuid(device: str, listed: Sequence[tuple[str, str]]) -> str:
+    """Return the UUID of a device that is named by its number or by the beginning of its UUID."""
+    for index, uuid in listed:
+        if device == index or (device.startswith("GPU-") and uuid.startswith(device)):
+            return uuid
+    return device
 
 
 def _bind(name: str) -> socket.socket | None:

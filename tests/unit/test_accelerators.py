@@ -7,6 +7,8 @@ import sys
 import pytest
 from pulmoscan import accelerators
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="devices are locked under Linux")
+
 CLAIM = (
     "from pulmoscan import accelerators; import os; device = accelerators.claim(0.05); "
     "print('claimed', device, os.environ.get('CUDA_VISIBLE_DEVICES'), flush=True); input()"
@@ -89,6 +91,7 @@ def test_without_a_choice_nothing_is_claimed(process, monkeypatch, value):
         ("1,-1,2", ["1"]),
         ("NoDevFiles", []),
         ("0,0", []),
+        ("0,7,1", ["0"]),
         ("GPU-a, GPU-b", ["GPU-a", "GPU-b"]),
     ],
 )
@@ -105,5 +108,7 @@ def test_an_index_and_a_uuid_name_the_same_device(process, tmp_path, monkeypatch
     assert claimed(process()) == "0"
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", f"GPU-{os.getpid()}-a,GPU-{os.getpid()}-b")
     assert claimed(process()) == f"GPU-{os.getpid()}-b"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,7")  # there is no 7: nothing to choose from
+    assert process().stdout.readline().startswith("claimed None")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     assert process().stdout.readline().startswith("all of the GPUs 0, 1 are in use")

@@ -21,6 +21,7 @@ CPUS = 8  # more than the machine may have: most jobs of the tests wait for file
 GPUS = 2
 STARTED_WITHIN = 30  # seconds
 
+MARK = "# of the tests of a workflow, which remove it\n"
 SLURM_CONF = """\
 ClusterName=toy
 SlurmctldHost={host}(127.0.0.1)
@@ -63,6 +64,7 @@ def missing() -> str | None:
         return "no slurmctld, slurmd or munged on the PATH"
     if os.geteuid() != 0:
         return "Slurm's daemons want root"
+    _remove_settings()  # of tests that were killed
     if any((SETTINGS / name).exists() for name in FILES):
         return f"{SETTINGS} has a configuration already"
     return None
@@ -77,12 +79,14 @@ def running(folder: Path) -> Iterator[None]:
     for number in range(GPUS):  # a GPU of Slurm has to be a device: these are like /dev/null
         os.mknod(folder / f"nvidia{number}", 0o20666, os.makedev(1, 3))
     values = {"host": host, "folder": folder, "cpus": CPUS, "gpus": GPUS}
-    (SETTINGS / "slurm.conf").write_text(SLURM_CONF.format(**values))
-    (SETTINGS / "gres.conf").write_text(
-        f"NodeName={host} Name=gpu Type=toy File={folder}/nvidia[0-{GPUS - 1}]\n"
-    )
-    started_munge = _start_munge()
+    started_munge = False
     try:
+        SETTINGS.mkdir(exist_ok=True)
+        (SETTINGS / "slurm.conf").write_text(MARK + SLURM_CONF.format(**values))
+        (SETTINGS / "gres.conf").write_text(
+            f"{MARK}NodeName={host} Name=gpu Type=toy File={folder}/nvidia[0-{GPUS - 1}]\n"
+        )
+        started_munge = _start_munge()
         for command in (["slurmctld"], ["slurmd", "-N", host]):
             subprocess.run(command, check=True)
         _wait_until_idle()
@@ -93,8 +97,7 @@ def running(folder: Path) -> Iterator[None]:
             _stop(folder / f"{name}.pid")
         if started_munge:
             subprocess.run(["munged", "--stop"], check=False, capture_output=True)
-        for name in FILES:
-            (SETTINGS / name).unlink()
+        _remove_settings()
 
 
 def jobs() -> list[dict[str, str]]:
@@ -130,6 +133,12 @@ def _wait_until_idle() -> None:
             return
         time.sleep(0.2)
     raise TimeoutError(f"Slurm's node is not idle after {STARTED_WITHIN} s: {asked.stdout}")
+
+
+def _remove_settings() -> None:
+    for path in (SETTINGS / name for name in FILES):
+        if path.exists() and path.read_text().startswith(MARK):
+            path.unlink()
 
 
 def _end_jobs() -> None:

@@ -12,11 +12,13 @@ import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections import Counter
 from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 
 import pandas as pd
@@ -63,11 +65,16 @@ class Killer:
                 env=self.workflow.environment(),
                 stdout=file,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
-            victim = self._wait_and_kill(process)
-            status = process.wait(timeout=600)
-            if victim == "snakemake":
-                self._wait_for_orphans()
+            try:
+                victim = self._wait_and_kill(process)
+                status = process.wait(timeout=600)
+                if victim == "snakemake":
+                    self._wait_for_orphans()
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
         self.told.append(log.read_text())
         if victim is None:
             assert status == 0, self.told[-1][-5000:]
@@ -88,11 +95,13 @@ class Killer:
                 doomed = None
             elif time.monotonic() > doomed[2]:
                 name, job, _ = doomed
-                if self.snakemakes > 0 and self.random.random() < 0.3:
+                # The first time, and then by chance.
+                if self.snakemakes > 0 and (not self.killed or self.random.random() < 0.3):
                     self.snakemakes -= 1
                     self.killed["snakemake"] += 1
                     for one in self._snakemakes(process):
-                        one.kill()
+                        with suppress(psutil.NoSuchProcess):
+                            one.kill()
                     return "snakemake"
                 try:
                     job.kill()
@@ -133,14 +142,15 @@ class Killer:
                 env=self.workflow.environment(),
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=900,  # it runs the workflow if the jobs have ended meanwhile
             )
             if self._jobs() == jobs:
                 assert refused.returncode == 1
                 assert re.search(r"resume: the run is not dead, still there: \w+", refused.stderr)
             if self.random.random() < 0.5:
                 for job in jobs.values():
-                    job.kill()
+                    with suppress(psutil.NoSuchProcess):
+                        job.kill()
             time.sleep(0.5)
 
 
@@ -169,6 +179,7 @@ def test_killed_jobs_and_a_killed_snakemake_lose_nothing(finished, editable):
     killer = Killer(editable, left, snakemakes)
     killer.run_to_the_end()
     print(f"{killer.killed.total()} kills: {dict(killer.killed)}")
+    assert killer.killed["snakemake"] >= 1
     assert killer.killed.total() >= (len(STAGES) * EACH // 2 if EACH else 3)
     assert editable.pending() == set()
     assert files_of(editable, "cache") == files_of(finished, "cache")
@@ -221,15 +232,100 @@ def test_two_instances_in_one_folder_the_second_refuses(editable):
         first.wait()
 
 
-def test_nothing_to_resume_is_a_line(repository, tmp_path):
-    done = subprocess.run(
+def resumed(repository, folder, path=""):
+    """Return what resume.py says in a folder, with other programs before those of the PATH."""
+    return subprocess.run(
         [sys.executable, str(repository / "workflow/resume.py")],
-        cwd=tmp_path,
+        cwd=folder,
+        env=os.environ | {"PATH": f"{path}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
     )
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """A folder whose last run was a Snakemake that is no more; a function that edits its record."""
+    path = tmp_path / "results/logs/command.json"
+    path.parent.mkdir(parents=True)
+
+    def record(**changes):
+        told = {"arguments": ["--version"], "environment": {}, "host": socket.gethostname()}
+        path.write_text(json.dumps(told | changes))
+        return tmp_path
+
+    record()
+    return record
+
+
+def test_nothing_to_resume_is_a_line(repository, tmp_path):
+    done = resumed(repository, tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith("resume: no run to go on with: there is no results/logs/command")
+
+
+def test_the_recorded_command_is_run_again(repository, recorded):
+    done = resumed(repository, recorded())
+    assert done.returncode == 0
+    version = done.stdout.split()
+    assert len(version) == 2  # to unlock, and to run
+    assert version[0] == version[1] == metadata.version("snakemake")
+
+
+@pytest.mark.parametrize(
+    "word", ["-F", "--forceall", "-Fp", "-R", "--forcerun", "--forcerun=train"]
+)
+def test_forced_jobs_are_not_forced_again(repository, recorded, word):
+    done = resumed(repository, recorded(arguments=["--cores", "2", word]))
+    assert done.returncode == 1
+    assert f"the last run forced jobs ({word})" in done.stderr
+
+
+def test_a_run_of_another_machine_is_not_resumed(repository, recorded):
+    done = resumed(repository, recorded(host="elsewhere"))
+    assert done.returncode == 1
+    assert done.stderr.startswith("resume: the last run was started on elsewhere")
+
+
+def test_a_run_that_was_killed_before_its_command_was_written_is_not_mixed_up(repository, recorded):
+    folder = recorded()
+    lock = folder / ".snakemake/locks/0.output.lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    later = time.time() + 5
+    os.utime(lock, (later, later))
+    done = resumed(repository, folder)
+    assert done.returncode == 1
+    assert "its command is not known" in done.stderr
+
+
+def test_a_damaged_record_is_named(repository, recorded):
+    folder = recorded()
+    (folder / "results/logs/command.json").write_text('{"arguments": [')
+    done = resumed(repository, folder)
+    assert done.returncode == 1
+    assert "results/logs/command.json is damaged" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "expected"),
+    [
+        ("echo 17 $PWD", 1, "resume: the run is not dead, still there: job 17 of Slurm"),
+        ("echo 17 /elsewhere", 0, ""),
+        ("echo no controller >&2; exit 1", 1, "resume: cannot ask Slurm whether jobs"),
+    ],
+)
+def test_jobs_of_a_cluster_are_asked_for(
+    repository, recorded, monkeypatch, answer, status, expected
+):
+    folder = recorded()
+    squeue = folder / "squeue"
+    squeue.write_text(f"#!/bin/sh\n{answer}\n")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("SLURM_CONF", "/some/slurm.conf")  # this machine is part of a cluster
+    done = resumed(repository, folder, path=folder)
+    assert done.returncode == status
+    assert done.stderr.startswith(expected)
 
 
 @pytest.mark.parametrize(
@@ -238,6 +334,8 @@ def test_nothing_to_resume_is_a_line(repository, tmp_path):
         (["python", "-m", "snakemake", "--cores", "2"], "snakemake"),
         (["/x/.venv/bin/python", "/x/.venv/bin/snakemake", "--cores", "2"], "snakemake"),
         (["python", "scripts/train.py", "--seed", "0"], "train.py"),
+        (["vim", "scripts/train.py"], None),
+        (["less", "/usr/share/snakemake/README"], None),
         (["python", "-m", "papermill", "in.ipynb", "out.ipynb"], "papermill"),
         (["make", "resume"], None),
         (["vim", "scripts.txt"], None),

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import time
+from contextlib import suppress
 
 import pandas as pd
 import psutil
@@ -17,6 +18,7 @@ import slurm_cluster
 import yaml
 
 RUNS = "variant == 'lungs' and model in ['lenet5', 'mobilenet-small']"
+pytestmark = pytest.mark.timeout(2400)  # the local run that it is compared with included
 GPU_RULES = {"features", "cut", "tune", "train", "gradcam"}
 
 
@@ -74,12 +76,12 @@ def disturb(process, folder):
         for one in psutil.process_iter(["cmdline", "cwd"]):
             words = (one.info["cmdline"] or []) if one.info["cwd"] == str(folder) else []
             name = next((rule for rule in left if f"scripts/{rule}.py" in words[1:2]), None)
-            if name == "train":
-                subprocess.run(["scancel", one.environ()["SLURM_JOB_ID"]], check=True)
-                left.remove(name)
-            elif name:
-                one.suspend()
-                left.remove(name)
+            with suppress(psutil.NoSuchProcess):
+                if name == "train":
+                    subprocess.run(["scancel", one.environ()["SLURM_JOB_ID"]], check=True)
+                elif name:
+                    one.suspend()
+                left -= {name}
 
 
 def rule_of(job):

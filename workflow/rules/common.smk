@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import re
+import socket
 import sys
 from pathlib import Path
 
@@ -17,6 +18,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from pulmoscan import backbones, configuration, local, models, stages
 from pulmoscan import runs as run_table
+from pulmoscan.atomic import replacing
 from pulmoscan.codedigest import code_digest
 
 os.environ.update(
@@ -70,10 +72,14 @@ SPLIT = config["split"]
 
 def record_command():
     """Write how Snakemake was started, for ``make resume``."""
-    path = Path("results/logs/command.json")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    command = {"arguments": sys.argv[1:], "environment": {"KERAS_BACKEND": KERAS_BACKEND}}
-    path.write_text(json.dumps(command) + "\n", encoding="utf-8")
+    kept = ("KERAS_BACKEND", "SNAKEMAKE_PROFILE", "CUDA_VISIBLE_DEVICES")
+    command = {
+        "arguments": sys.argv[1:],
+        "environment": {name: os.environ[name] for name in kept if name in os.environ},
+        "host": socket.gethostname(),
+    }
+    with replacing("results/logs/command.json") as path:
+        path.write_text(json.dumps(command) + "\n", encoding="utf-8")
 
 
 wildcard_constraints:
@@ -386,6 +392,11 @@ def published_settings():
         | {
             "dataset": config["dataset"] | {"path": None},
             "weights": config["weights"] | {"folder": None},
+            "runs": (
+                config["runs"]
+                if not Path(config["runs"]).is_absolute()
+                else Path(config["runs"]).name
+            ),
         }
     )
 
