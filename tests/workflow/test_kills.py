@@ -76,9 +76,11 @@ class Killer:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
         self.told.append(log.read_text())
-        if victim is None:
+        # A job was killed while a run was resumed: Snakemake says that files are left to resume.
+        refused = "IncompleteFilesException" in self.told[-1]
+        if victim is None and not refused:
             assert status == 0, self.told[-1][-5000:]
-        return victim == "snakemake", status
+        return victim == "snakemake" or refused, status
 
     def _wait_and_kill(self, process):
         doomed = None  # a running job, when it dies, and whether Snakemake does instead
@@ -95,8 +97,9 @@ class Killer:
                 doomed = None
             elif time.monotonic() > doomed[2]:
                 name, job, _ = doomed
-                # The first time, and then by chance.
-                if self.snakemakes > 0 and (not self.killed or self.random.random() < 0.3):
+                # The second time, and then by chance.
+                second = self.killed.total() == 1
+                if self.snakemakes > 0 and (second or self.random.random() < 0.3):
                     self.snakemakes -= 1
                     self.killed["snakemake"] += 1
                     for one in self._snakemakes(process):
