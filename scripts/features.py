@@ -78,8 +78,8 @@ def main(argv: Sequence[str]) -> None:
             values = _stored(outputs, options.dtype)
             arrays.append(file, values)
             digest.update(values)
-    with replacing(options.rows) as path, path.open("wb") as file:
-        np.save(file, rows, allow_pickle=False)
+    with replacing(options.rows) as path:
+        arrays.write(path, rows)
     with replacing(options.description) as path:
         text = json.dumps(described | {"sha256": digest.hexdigest()}, indent=2)
         path.write_text(text + "\n", encoding="utf-8")

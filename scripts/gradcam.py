@@ -59,7 +59,7 @@ def main(argv: Sequence[str]) -> None:
     scores = _scores(chosen, labels, explained, cams, masks)
 
     with replacing(arguments.output / "cams.npy") as path:
-        np.save(path, cams)
+        arrays.write(path, cams)
     _draw(arguments.output / "panels", scores, labels, images, shown, masks, cams)
     with replacing(arguments.output / "scores.tsv") as path:
         scores.to_csv(path, sep="\t", index=False)
