@@ -338,7 +338,9 @@ def measure(case: Case, effort: Effort, lock: Path | None = None) -> dict:
 def _pass(case: Case, model: "keras.Model") -> Callable[["keras.utils.PyDataset"], None]:
     """Return what features.py or train.py does with batches."""
     if case.work != "features":
-        steps = backend.steps(model)
+        from pulmoscan import passes
+
+        steps = passes.steps(model)
         return lambda batches: steps.fit(batches) and None
     import features
 

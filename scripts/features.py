@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from pulmoscan import arrays, backend, cache, command
+from pulmoscan import arrays, backend, cache, command, pixels
 from pulmoscan.atomic import replacing
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def main(argv: Sequence[str]) -> None:
     with replacing(options.output) as path, path.open("wb") as file:
         arrays.begin(file, options.dtype, (len(rows), width))
         for part in _parts(len(rows), options.batch_size):
-            x = batches.with_channel(source.read(rows[part]))
+            x = pixels.with_channel(source.read(rows[part]))
             with backend.fitting(options.batch_size):
                 outputs = _forward(frozen, x, options.batch_size)
             values = _stored(outputs, options.dtype)

@@ -164,13 +164,7 @@ class Batches(keras.utils.PyDataset):
             return x, self.labels[part]
         if self.augment is not None:
             x = augmentation.augment(x, self.augment, self.seed or 0, self.epoch, rows)
-        return with_channel(x), self.labels[part]
-
-
-def with_channel(x: np.ndarray) -> np.ndarray:
-    """Return pixels or histograms as networks take them: float32, with a last axis of length 1."""
-    # Indexing by None would give that axis a stride of 0, which JAX copies element by element.
-    return x.astype("float32", copy=False).reshape(*x.shape, 1)
+        return pixels.with_channel(x), self.labels[part]
 
 
 def order_of(seed: int, epoch: int, number: int) -> np.ndarray:

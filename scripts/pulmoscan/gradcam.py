@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from pulmoscan import backend
+from pulmoscan import passes, pixels
 from pulmoscan.database import CLASSES, canonical_image
 
 if TYPE_CHECKING:
@@ -71,10 +71,10 @@ class Explainer:
             height, width = self.layer.output.shape[1:3]
             none = np.zeros((0, self.classes), np.float32)
             return Explanations(np.zeros((0, height, width), np.float32), none, np.zeros(0, int))
-        features, scores = self._forward.predict_on_batch(shown[..., None].astype(np.float32))
+        features, scores = self._forward.predict_on_batch(pixels.with_channel(shown))
         targets = scores.argmax(axis=1)
         features = features.astype(np.float32)
-        gradients = backend.score_gradients(self._tail, features, targets)
+        gradients = passes.score_gradients(self._tail, features, targets)
         return Explanations(class_activation(features, gradients), _softmax(scores), targets)
 
 

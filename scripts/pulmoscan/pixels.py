@@ -53,6 +53,12 @@ def apply(
     return _resized(shown, size)
 
 
+def with_channel(x: np.ndarray) -> np.ndarray:
+    """Return pixels or histograms as networks take them: float32, with a last axis of length 1."""
+    # Indexing by None would give that axis a stride of 0, which JAX copies element by element.
+    return x.astype("float32", copy=False).reshape(*x.shape, 1)
+
+
 def validate(settings: Mapping) -> None:
     """Raise ``ValueError`` for settings that `apply` does not know, naming the valid ones."""
     for key in settings:

@@ -13,7 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from pulmoscan import backend, checkpoint
+from pulmoscan import checkpoint, passes
 
 MEASURES = ("accuracy", "loss", "val_accuracy", "val_loss")
 HISTORY = ("epoch", "stage", *MEASURES, "learning_rate")
@@ -86,7 +86,7 @@ def compile_model(model: keras.Model, learning_rate: float, jit_compile: bool) -
 
 def train(
     prepare: Callable[[int], Stage], number: int, folder: Path, identity: str
-) -> tuple[Progress, backend.Steps]:
+) -> tuple[Progress, passes.Steps]:
     """Train some stages, from a checkpoint where there is one.
 
     Early stopping follows ``keras.callbacks.EarlyStopping`` on the validation loss with
@@ -127,7 +127,7 @@ def train(
             print(f"going on after epoch {len(progress.history)}", flush=True)
         else:
             progress.stage, progress.schedule = index, Schedule()
-        steps, schedule = backend.steps(stage.model), progress.schedule
+        steps, schedule = passes.steps(stage.model), progress.schedule
         while schedule.epochs < stage.settings.epochs and not schedule.stopped:
             started = time.perf_counter()
             loss = _epoch(steps, stage, progress)
@@ -144,14 +144,14 @@ def train(
     return progress, steps
 
 
-def predict(steps: backend.Steps, batches: keras.utils.PyDataset) -> np.ndarray:
+def predict(steps: passes.Steps, batches: keras.utils.PyDataset) -> np.ndarray:
     """Return the probabilities of classes, n x classes float64, of a model that gives logits."""
     logits = np.asarray(steps.predict(batches), np.float64)
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def _epoch(steps: backend.Steps, stage: Stage, progress: Progress) -> float:
+def _epoch(steps: passes.Steps, stage: Stage, progress: Progress) -> float:
     """Train one epoch, add its row to the history, and return its validation loss."""
     epoch = len(progress.history)
     found = steps.fit(stage.batches(epoch))

@@ -21,7 +21,15 @@ import keras
 import keras_tuner
 import numpy as np
 
-from pulmoscan import backend, batches, checkpoint, hyperparameters, layers, networks, training
+from pulmoscan import (
+    batches,
+    checkpoint,
+    hyperparameters,
+    layers,
+    networks,
+    passes,
+    training,
+)
 
 OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
 COMPLETED, FAILED = "completed", "failed"
@@ -168,7 +176,7 @@ class Trainer:
     ) -> None:
         self._build, self._order, self._validation = build, order, validation
         self._settings, self._seed, self._jit_compile = settings, seed, jit_compile
-        self._shared: dict[str, tuple[keras.Model, backend.Steps]] = {}
+        self._shared: dict[str, tuple[keras.Model, passes.Steps]] = {}
 
     def run(self, trial: Trial, weights: Sequence[np.ndarray] | None = None) -> Outcome:
         """Train a trial, from ``weights`` where it goes on, and return what it gave.
@@ -200,7 +208,7 @@ class Trainer:
             schedule.epochs += 1
         return replace(best, epochs=schedule.epochs)
 
-    def _model(self, values: Mapping, seed: int) -> tuple[keras.Model, backend.Steps]:
+    def _model(self, values: Mapping, seed: int) -> tuple[keras.Model, passes.Steps]:
         """Return a compiled model in the state of one that was built with this seed.
 
         A model of an earlier trial that differs in the learning rate alone is put into that state:
@@ -216,10 +224,10 @@ class Trainer:
             for variable, value in zip(model.variables, new.variables, strict=True):
                 variable.assign(value)
             for variable in model.optimizer.variables:
-                variable.assign(keras.ops.zeros_like(variable))
+                variable.assign(np.zeros(variable.shape, variable.dtype))
         else:
             training.compile_model(new, 1.0, self._jit_compile)
-            model, steps = new, backend.steps(new)
+            model, steps = new, passes.steps(new)
         self._shared[key] = model, steps
         while (
             len(self._shared) > 1 and sum(_size(kept) for kept, _ in self._shared.values()) > SHARED

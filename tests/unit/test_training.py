@@ -361,42 +361,6 @@ def test_above_the_limit_the_whole_network_trains(
     np.testing.assert_allclose(whole[probabilities], cached[probabilities], atol=1e-5)
 
 
-class Pairs(keras.utils.PyDataset):
-    """Three batches of two tensors, the last of them shorter."""
-
-    def __len__(self) -> int:
-        return 3
-
-    def __getitem__(self, index: int) -> tuple:
-        random = np.random.default_rng(index)
-        number = 8 if index < 2 else 3
-        shapes = (number, 4), (number, 2, 3)
-        x = tuple(random.normal(size=shape).astype("float32") for shape in shapes)
-        return x, random.integers(0, 3, number).astype("int32")
-
-
-def test_passes_over_batches_give_the_numbers_of_keras_own_loop() -> None:
-    def passes(kind: Callable) -> tuple:
-        keras.utils.set_random_seed(0)
-        inputs = [keras.Input((4,)), keras.Input((2, 3))]
-        x = keras.layers.Concatenate()([inputs[0], keras.layers.Flatten()(inputs[1])])
-        x = keras.layers.Dropout(0.3)(keras.layers.Dense(8, "relu", kernel_regularizer="l2")(x))
-        x = keras.layers.BatchNormalization()(x)
-        model = keras.Model(inputs, keras.layers.Dense(3)(x))
-        training.compile_model(model, 0.01, jit_compile=False)
-        steps = kind(model)
-        found = [one(Pairs()) for _ in range(2) for one in (steps.fit, steps.evaluate)]
-        return found, steps.predict(Pairs()), model.get_weights()
-
-    own, predicted, weights = passes(backend.steps)
-    by_keras, expected, other = passes(backend.Steps)
-    for one, two in zip(own, by_keras, strict=True):
-        assert one == pytest.approx(two, rel=1e-5)
-    np.testing.assert_allclose(predicted, expected, rtol=1e-4, atol=1e-6)
-    for one, two in zip(weights, other, strict=True):
-        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
-
-
 LOSSES = [3.0, 2.0, 2.5, 1.5, 1.49995, 1.7, 1.6, 1.6, 1.4, 1.45, 1.45, 1.45, 1.45, 1.3]
 
 
