@@ -9,6 +9,18 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = REPOSITORY.parent / "shared"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests share a process where there are several: those of a file, and the workflow's.
+
+    The workflow's share one run of it. They take longest, so they come first.
+    """
+    items.sort(key=lambda item: item.path.parent.name != "workflow")
+    for item in items:
+        folder = item.path.parent.name
+        group = folder if folder == "workflow" else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 def _folder(variable: str, default: Path, what: str) -> Path:
     folder = Path(os.environ.get(variable, default))
     if not folder.is_dir():
