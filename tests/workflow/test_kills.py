@@ -2,8 +2,7 @@
 
 PULMOSCAN_KILLS sets how many times each stage is killed. 0, the default, kills only a training, a
 search and Snakemake itself, a few times, in a finished workflow of which some results were removed.
-From 1 on, all stages are killed, from the first one on (5: more than 50 kills in a quarter of an
-hour).
+From 1 on, all stages are killed, from the first one on, and Snakemake once in each of them.
 """
 
 import json
@@ -25,52 +24,74 @@ import pandas as pd
 import psutil
 import pytest
 
+DOOM = Path(__file__).parent / "doom"
+sys.path.append(str(DOOM))  # as in the jobs
+from doomed import stage_of  # noqa: E402
+
 EACH = int(os.environ.get("PULMOSCAN_KILLS", "0"))
 STAGES = (
     *("download", "pack", "audit", "split", "sampling", "resampling", "weights", "features"),
     *("tune", "train", "classify", "evaluate", "compare", "source_oracle", "dataset_facts"),
     *("gradcam", "provenance", "report"),
 )
-KERAS = ("features", "tune", "train", "gradcam")
-SHORT, LONG = 0.8, 8.0  # seconds within which a job is killed; LONG: one that computes with Keras
-GIVE_UP = 100  # starts without an end
+LONG = {"features", "tune", "train", "gradcam", "report"}  # they compute with Keras, or draw
+GIVE_UP = 300  # starts without an end
 
 
 class Killer:
-    """Starts a workflow again and again, and kills the jobs that are left to kill."""
+    """Starts a workflow again and again, in which jobs kill themselves or Snakemake.
 
-    def __init__(self, workflow, left, snakemakes):
-        self.workflow, self.left, self.snakemakes = workflow, Counter(left), snakemakes
-        self.random = random.Random(0)
-        self.killed = Counter()
+    ``doomed`` says how many jobs of a stage kill themselves, ``snakemakes`` which stages have a job
+    that kills Snakemake. They do so at a random moment, see ``doom/doomed.py``.
+    """
+
+    def __init__(self, workflow, doomed, snakemakes):
+        self.workflow, self.random = workflow, random.Random(0)
         self.told = []  # what was printed by each start
+        self.doom = workflow.folder.parent / "doom"
+        self.doom.mkdir()
+        kills = [(stage, "job") for stage, number in doomed.items() for _ in range(number)]
+        kills += [(stage, "snakemake") for stage in snakemakes]
+        self.random.shuffle(kills)
+        for number, (stage, whom) in enumerate(kills):
+            seconds = self.random.uniform(0, 8.0 if stage in LONG else 0.8)
+            (self.doom / f"{stage}.{number:03}").write_text(f"{seconds} {whom}")
 
-    def run_to_the_end(self, *options, **config):
-        """Start until nothing is left to do; return what the last start printed."""
-        command, resume = self.workflow.command(*options, **config), False
+    def killed(self):
+        """Return how often jobs of a stage, and Snakemake, were killed."""
+        return Counter(
+            "snakemake" if path.read_text().endswith("snakemake") else path.name.split(".")[1]
+            for path in self.doom.glob("dead.*")
+        )
+
+    def run_to_the_end(self):
+        """Start until nothing is left to do."""
+        command, resume = self.workflow.command(), False
         for _ in range(GIVE_UP):
-            command_now = [sys.executable, "workflow/resume.py"] if resume else command
-            resume, status = self._round(command_now)
+            resume, status = self._round(
+                [sys.executable, "workflow/resume.py"] if resume else command
+            )
             if status == 0:
-                return self.told[-1]
+                return
         raise AssertionError(f"no end after {GIVE_UP} starts: {self.told[-1][-3000:]}")
 
     def _round(self, command):
-        """Run a command, kill one process of it; return whether that was Snakemake, the status."""
+        """Run a command; return whether it is to be resumed, and its status."""
         log = self.workflow.folder.parent / f"start-{len(self.told)}.log"
+        before = self.killed()
         with log.open("w") as file:
             process = subprocess.Popen(
                 command,
                 cwd=self.workflow.folder,
-                env=self.workflow.environment(),
+                env=self.workflow.environment() | {"PYTHONPATH": str(DOOM), "DOOM": str(self.doom)},
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
             try:
-                victim = self._wait_and_kill(process)
-                status = process.wait(timeout=600)
-                if victim == "snakemake":
+                status = process.wait(timeout=900)
+                killed = self.killed() - before
+                if killed["snakemake"]:
                     self._wait_for_orphans()
             finally:
                 with suppress(ProcessLookupError):
@@ -78,67 +99,21 @@ class Killer:
         self.told.append(log.read_text())
         # A job was killed while a run was resumed: Snakemake says that files are left to resume.
         refused = "IncompleteFilesException" in self.told[-1]
-        if victim is None and not refused:
+        if not killed and not refused:
             assert status == 0, self.told[-1][-5000:]
-        return victim == "snakemake" or refused, status
-
-    def _wait_and_kill(self, process):
-        doomed = None  # a running job, when it dies, and whether Snakemake does instead
-        while process.poll() is None:
-            time.sleep(0.05)
-            jobs = self._jobs()
-            if doomed is None:
-                for name, job in jobs.items():
-                    if self.left[name] > 0:
-                        wait = self.random.uniform(0, LONG if name in KERAS else SHORT)
-                        doomed = name, job, time.monotonic() + wait
-                        break
-            elif not doomed[1].is_running():
-                doomed = None
-            elif time.monotonic() > doomed[2]:
-                name, job, _ = doomed
-                # The second time, and then by chance.
-                second = self.killed.total() == 1
-                if self.snakemakes > 0 and (second or self.random.random() < 0.3):
-                    self.snakemakes -= 1
-                    self.killed["snakemake"] += 1
-                    for one in self._snakemakes(process):
-                        with suppress(psutil.NoSuchProcess):
-                            one.kill()
-                    return "snakemake"
-                try:
-                    job.kill()
-                except psutil.NoSuchProcess:
-                    doomed = None
-                    continue
-                self.left[name] -= 1
-                self.killed[name] += 1
-                return name
-        return None
-
-    def _here(self):
-        for one in psutil.process_iter(["cwd", "cmdline"]):
-            if one.info["cwd"] == str(self.workflow.folder):
-                yield one, one.info["cmdline"] or [""]
+        return bool(killed["snakemake"]) or refused, status
 
     def _jobs(self):
-        """Return the running jobs by their stage."""
-        found = {}
-        for one, words in self._here():
-            if len(words) > 1 and words[1].startswith("scripts/"):
-                found[Path(words[1]).stem] = one
-            elif words[2:3] in (["papermill"], ["nbconvert"]):
-                found["report"] = one
-        return found
-
-    def _snakemakes(self, process):
-        """Return the started process, and Snakemake itself where that is another one."""
-        found = [one for one, words in self._here() if words[1:3] == ["-m", "snakemake"]]
-        return {*found, psutil.Process(process.pid)}
+        """Return the running jobs."""
+        return [
+            one
+            for one in psutil.process_iter(["cwd", "cmdline"])
+            if one.info["cwd"] == str(self.workflow.folder) and stage_of(one.info["cmdline"] or [])
+        ]
 
     def _wait_for_orphans(self):
         """See that nothing resumes beside a living job; end half of them, wait for the others."""
-        jobs = list(self._jobs().values())
+        jobs = self._jobs()
         for job in jobs:
             with suppress(psutil.NoSuchProcess):
                 job.suspend()  # so that it does not end meanwhile
@@ -170,17 +145,22 @@ def test_killed_jobs_and_a_killed_snakemake_lose_nothing(finished, editable):
     if EACH:
         shutil.rmtree(results)
         shutil.rmtree(editable.folder / ".snakemake")
-        left, snakemakes = dict.fromkeys(STAGES, EACH), 2 * EACH
+        doomed, snakemakes = dict.fromkeys(STAGES, EACH), STAGES
     else:
         for part in ("runs/lungs/lenet5", "runs/lungs/mobilenet-small", "tuning", "report"):
             shutil.rmtree(results / part)
         (results / "tables/runs.tsv").unlink()  # else nobody asks for what was removed
-        left, snakemakes = {"tune": 1, "train": 2, "features": 1}, 1
-    killer = Killer(editable, left, snakemakes)
+        doomed, snakemakes = {"tune": 1, "train": 1, "features": 1}, ["train"]
+    killer = Killer(editable, doomed, snakemakes)
     killer.run_to_the_end()
-    print(f"{killer.killed.total()} kills: {dict(killer.killed)}")
-    assert killer.killed["snakemake"] >= 1
-    assert killer.killed.total() >= (len(STAGES) * EACH // 2 if EACH else 3)
+    killed = killer.killed()
+    print(f"{killed.total()} kills: {dict(killed)}")
+    assert killed["snakemake"] >= 1
+    if EACH:
+        assert killed.keys() >= set(STAGES)
+        assert killed.total() >= len(STAGES) * EACH // 2
+    else:
+        assert killed.total() >= 3
     assert editable.pending() == set()
     assert files_of(editable, "cache") == files_of(finished, "cache")
     for path in (finished.folder / "results/runs").rglob("predictions.parquet"):

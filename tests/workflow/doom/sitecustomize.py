@@ -1,0 +1,5 @@
+"""Python runs this at its start where the folder of this file is in ``PYTHONPATH``."""
+
+import doomed
+
+doomed.start()
