@@ -9,7 +9,7 @@ PYTHON ?= python3
 LOCK ?= envs/requirements-dev.txt
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 GPU ?= 1
-JAX_TESTS := $(addprefix tests/unit/,test_backend.py test_cut.py test_features.py test_gradcam.py test_tune.py)
+JAX_TESTS := tests/unit/test_backend.py tests/unit/test_passes.py tests/unit/test_tune.py
 VENV := .venv
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --resources gpu=$(GPU)
@@ -38,7 +38,7 @@ demo: env
 	$(SNAKEMAKE) --configfile tests/config/demo.yaml
 	@echo "The report: results/report/report.html"
 
-# The tests that use a network run again on JAX, the backend for a GPU.
+# What depends on Keras' backend is tested again on JAX, the quickest on a GPU.
 test: lint
 	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -n $(CORES) --dist loadgroup $(JAX_TESTS)

@@ -49,7 +49,7 @@ SETTINGS = {
     "reduce_on_plateau": None,
     "stages": None,
     "threads": 2,
-    "mixed_precision": "auto",
+    "mixed_precision": "off",  # exact on a GPU too
     "xla": "auto",
 }
 LUNGS = {"region": "lungs"}

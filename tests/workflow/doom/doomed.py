@@ -2,8 +2,8 @@
 
 Every Python of such a workflow calls `start` (see ``sitecustomize.py``). In the folder ``DOOM`` a
 file ``STAGE.NUMBER`` is a kill that is left: its text says after how many seconds, and whom
-(``job``, ``snakemake``). A job takes a file by renaming it, gives it back when it ends before its
-time, and renames it to ``dead.STAGE.NUMBER`` before it kills.
+(``job``, ``snakemake``). A job takes a file by renaming it, and renames it to ``dead.STAGE.NUMBER``
+before it kills. One that ends before gives it back, with half the time.
 """
 
 import atexit
@@ -57,6 +57,7 @@ def kill_later(taken: Path) -> None:
     def give_back() -> None:
         with lock:
             if taken.exists():
+                taken.write_text(f"{float(seconds) / 2} {whom}")
                 taken.rename(taken.parent / stage)
 
     def kill() -> None:
