@@ -9,8 +9,9 @@ PYTHON ?= python3
 LOCK ?= envs/requirements-dev.txt
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 GPU ?= 1
-JAX_TESTS := tests/unit/test_backend.py tests/unit/test_passes.py tests/unit/test_tune.py
 VENV := .venv
+PYTEST := $(VENV)/bin/python -m pytest -n $(CORES) --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
+JAX_TESTS := tests/unit/test_backend.py tests/unit/test_passes.py tests/unit/test_tune.py
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --resources gpu=$(GPU)
 
@@ -24,7 +25,7 @@ env: $(VENV)/.installed
 $(VENV)/.installed: $(LOCK) envs/installer.txt envs/check_python.py
 	@$(PYTHON) envs/check_python.py
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing the locked packages into $(VENV): about 700 MB to download the first time."
+	@echo "Installing the locked packages into $(VENV): about 800 MB to download the first time."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/installer.txt
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode $(LOCK) \
 		|| { echo "uv could not install them; trying pip, which is slower."; \
@@ -38,10 +39,10 @@ demo: env
 	$(SNAKEMAKE) --configfile tests/config/demo.yaml
 	@echo "The report: results/report/report.html"
 
-# What depends on Keras' backend is tested again on JAX, the quickest on a GPU.
+# Settings, passes and searches are tested again on JAX, the fastest backend on a GPU.
 test: lint
-	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -n $(CORES) --dist loadgroup $(JAX_TESTS)
+	KERAS_BACKEND=tensorflow $(PYTEST)
+	KERAS_BACKEND=jax $(PYTEST) $(JAX_TESTS)
 
 lint: env
 	$(BIN)/ruff format --check .

@@ -5,6 +5,12 @@ from pathlib import Path
 
 import pytest
 
+# Workers that run tests side by side share the first GPU, where there are several: claimed by the
+# first of them for itself, the others would wait for theirs.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
+    os.environ["CUDA_VISIBLE_DEVICES"] = shown.partition(",")[0]
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = REPOSITORY.parent / "shared"
 

@@ -21,15 +21,7 @@ import keras
 import keras_tuner
 import numpy as np
 
-from pulmoscan import (
-    batches,
-    checkpoint,
-    hyperparameters,
-    layers,
-    networks,
-    passes,
-    training,
-)
+from pulmoscan import batches, checkpoint, hyperparameters, layers, networks, passes, training
 
 OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
 COMPLETED, FAILED = "completed", "failed"

@@ -287,7 +287,7 @@ def kill_instead_of(save: Callable, epoch: int) -> Callable:
 def test_process_killed_for_good(data: Path, finished: dict[str, Path], tmp_path: Path) -> None:
     line = arguments(data, tmp_path / "run", LENET, "all")
     process = subprocess.Popen([sys.executable, train.__file__, *line], stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not (tmp_path / "run.checkpoint" / checkpoint.FILE).exists():
         assert time.monotonic() < deadline
         assert process.poll() in (None, 0)

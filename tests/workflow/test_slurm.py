@@ -65,7 +65,9 @@ def on_slurm(slurm, finished, copied, tmp_path_factory):
         )
         try:
             disturb(process, workflow.folder)
-            assert process.wait(timeout=1800) == 0, log.read_text()[-6000:]
+            assert process.wait(timeout=1800 if PERMITTED == "all" else 900) == 0, log.read_text()[
+                -6000:
+            ]
         finally:
             process.kill()
     return workflow, slurm_cluster.jobs(), log.read_text()
@@ -96,7 +98,8 @@ def test_the_run_ends_in_the_report_with_the_predictions_of_a_local_one(on_slurm
     results = workflow.folder / "results"
     assert (results / "report/report.html").stat().st_size > 100_000
     made = sorted((results / "runs").rglob("predictions.parquet"))
-    assert len(made) == len(pd.read_csv(results / "tables/runs.tsv", sep="\t")) >= 3
+    assert len(made) == len(pd.read_csv(results / "tables/runs.tsv", sep="\t"))
+    assert PERMITTED == "all" or len(made) == 3
     for path in made:
         pd.testing.assert_frame_equal(
             pd.read_parquet(path),

@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 NOTEBOOK = (["-m", "papermill"], ["-m", "nbconvert"])  # the two commands of the report
@@ -38,13 +39,15 @@ def snakemakes() -> list[int]:
     """Return the processes, from the outermost on, that this job belongs to."""
     import psutil
 
-    found = [
-        one.pid
-        for one in psutil.Process().parents()
-        if (words := one.cmdline()[1:3])[:1] == ["workflow/resume.py"]
-        or words == ["-m", "snakemake"]
-        or (words and Path(words[0]).name == "snakemake")
-    ]
+    found = []
+    for one in psutil.Process().parents():
+        with suppress(psutil.Error):  # of somebody else
+            words = one.cmdline()[1:3]
+            program = Path(words[0]).name if words else ""
+            if one.cwd() == str(Path.cwd()) and (
+                words == ["-m", "snakemake"] or program in ("snakemake", "resume.py")
+            ):
+                found.append(one.pid)
     return found[::-1]
 
 
@@ -64,7 +67,7 @@ def kill_later(taken: Path) -> None:
         time.sleep(float(seconds))
         victims = [os.getpid()] if whom == "job" else snakemakes()
         with lock:
-            if not taken.exists():
+            if not (victims and taken.exists()):
                 return
             taken.rename(taken.parent / f"dead.{stage}")
             for victim in victims:
