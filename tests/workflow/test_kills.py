@@ -52,9 +52,12 @@ class Killer:
         self.kills.mkdir()
         kills = [(stage, "job") for stage, number in doomed.items() for _ in range(number)]
         kills += [(stage, "snakemake") for stage in snakemakes]
-        self.random.shuffle(kills)
-        for number, (stage, whom) in enumerate(kills):
-            seconds = self.random.uniform(0, 0.8 * seconds_of(finished, stage))
+        # The soonest first: a job that ends before its kill may be the last one of its stage.
+        timed = sorted(
+            (self.random.uniform(0, seconds_of(finished, stage)), stage, whom)
+            for stage, whom in kills
+        )
+        for number, (seconds, stage, whom) in enumerate(timed):
             (self.kills / f"{stage}.{number:03}").write_text(f"{seconds} {whom}")
 
     def killed(self):
