@@ -10,8 +10,8 @@ LOCK ?= envs/requirements-dev.txt
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 GPU ?= 1
 VENV := .venv
-PYTEST := $(VENV)/bin/python -m pytest -n $(CORES) --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
-JAX_TESTS := tests/unit/test_backend.py tests/unit/test_passes.py tests/unit/test_tune.py
+JAX_TESTS := test_backend.py test_passes.py test_tune.py::test_a_trial_trains_as_keras_does \
+	test_tune.py::test_a_trial_does_not_depend_on_those_that_share_its_model
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --resources gpu=$(GPU)
 
@@ -41,8 +41,8 @@ demo: env
 
 # Settings, passes and searches are tested again on JAX, the fastest backend on a GPU.
 test: lint
-	KERAS_BACKEND=tensorflow $(PYTEST)
-	KERAS_BACKEND=jax $(PYTEST) $(JAX_TESTS)
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest
+	KERAS_BACKEND=jax $(BIN)/python -m pytest $(addprefix tests/unit/,$(JAX_TESTS))
 
 lint: env
 	$(BIN)/ruff format --check .

@@ -5,26 +5,8 @@ from pathlib import Path
 
 import pytest
 
-# Workers that run tests side by side share the first GPU, where there are several: claimed by the
-# first of them for itself, the others would wait for theirs.
-if "PYTEST_XDIST_WORKER" in os.environ:
-    shown = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
-    os.environ["CUDA_VISIBLE_DEVICES"] = shown.partition(",")[0]
-
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = REPOSITORY.parent / "shared"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests share a process where there are several: those of a file, and the workflow's.
-
-    The workflow's share one run of it. They take longest, so they come first.
-    """
-    items.sort(key=lambda item: item.path.parent.name != "workflow")
-    for item in items:
-        folder = item.path.parent.name
-        group = folder if folder == "workflow" else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def _folder(variable: str, default: Path, what: str) -> Path:
