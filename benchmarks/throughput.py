@@ -35,7 +35,7 @@ import device
 import numpy as np
 import pandas as pd
 import roofline
-from pulmoscan import backbones, backend, command
+from pulmoscan import backbones, backend, command, passes
 
 if TYPE_CHECKING:
     import keras
@@ -338,8 +338,6 @@ def measure(case: Case, effort: Effort, lock: Path | None = None) -> dict:
 def _pass(case: Case, model: "keras.Model") -> Callable[["keras.utils.PyDataset"], None]:
     """Return what features.py or train.py does with batches."""
     if case.work != "features":
-        from pulmoscan import passes
-
         steps = passes.steps(model)
         return lambda batches: steps.fit(batches) and None
     import features

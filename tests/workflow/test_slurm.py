@@ -65,9 +65,8 @@ def on_slurm(slurm, finished, copied, tmp_path_factory):
         )
         try:
             disturb(process, workflow.folder)
-            assert process.wait(timeout=1800 if PERMITTED == "all" else 900) == 0, log.read_text()[
-                -6000:
-            ]
+            limit = 1800 if PERMITTED == "all" else 900
+            assert process.wait(timeout=limit) == 0, log.read_text()[-6000:]
         finally:
             process.kill()
     return workflow, slurm_cluster.jobs(), log.read_text()
