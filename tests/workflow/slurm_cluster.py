@@ -4,6 +4,7 @@ It needs root, Debian's packages slurm-wlm and munge, and no other Slurm on the 
 configuration has to be /etc/slurm/slurm.conf, where the executor of Snakemake looks for it.
 """
 
+import fcntl
 import os
 import re
 import shutil
@@ -12,11 +13,12 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 SETTINGS = Path("/etc/slurm")
 FILES = ("slurm.conf", "gres.conf")
+LOCK = Path("/run/lock/slurm-of-tests")  # two tests at once would share its ports
 CPUS = 8  # more than the machine may have: most jobs of the tests wait for files, not for a CPU
 GPUS = 2
 STARTED_WITHIN = 30  # seconds
@@ -64,37 +66,50 @@ def missing() -> str | None:
         return "no slurmctld, slurmd or munged on the PATH"
     if os.geteuid() != 0:
         return "Slurm's daemons want root"
-    _remove_settings()  # of tests that were killed
-    if any((SETTINGS / name).exists() for name in FILES):
-        return f"{SETTINGS} has a configuration already"
+    for path in (SETTINGS / name for name in FILES):
+        if path.exists() and not path.read_text().startswith(MARK):
+            return f"{SETTINGS} has a configuration already"
     return None
 
 
 @contextmanager
 def running(folder: Path) -> Iterator[None]:
-    """Run Slurm, with its files in a folder, until the end of the block."""
+    """Run Slurm, with its files in a folder, until the end of the block.
+
+    Waits for another one of the tests, and ends the daemons of tests that were killed.
+    """
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            _stop_daemons((SETTINGS / "slurm.conf").read_text())
+        with _started(folder):
+            yield
+
+
+@contextmanager
+def _started(folder: Path) -> Iterator[None]:
     host = socket.gethostname().partition(".")[0]
     for name in ("state", "spool"):
         (folder / name).mkdir(parents=True)
     for number in range(GPUS):  # a GPU of Slurm has to be a device: these are like /dev/null
         os.mknod(folder / f"nvidia{number}", 0o20666, os.makedev(1, 3))
     values = {"host": host, "folder": folder, "cpus": CPUS, "gpus": GPUS}
+    settings = MARK + SLURM_CONF.format(**values)
     started_munge = False
     try:
         SETTINGS.mkdir(exist_ok=True)
-        (SETTINGS / "slurm.conf").write_text(MARK + SLURM_CONF.format(**values))
+        (SETTINGS / "slurm.conf").write_text(settings)
         (SETTINGS / "gres.conf").write_text(
             f"{MARK}NodeName={host} Name=gpu Type=toy File={folder}/nvidia[0-{GPUS - 1}]\n"
         )
         started_munge = _start_munge()
         for command in (["slurmctld"], ["slurmd", "-N", host]):
             subprocess.run(command, check=True)
-        _wait_until_idle()
+        _wait_until_idle(folder)
         yield
     finally:
         _end_jobs()
-        for name in ("slurmd", "slurmctld"):
-            _stop(folder / f"{name}.pid")
+        _stop_daemons(settings)
         if started_munge:
             subprocess.run(["munged", "--stop"], check=False, capture_output=True)
         _remove_settings()
@@ -109,7 +124,8 @@ def jobs() -> list[dict[str, str]]:
 
 
 def _start_munge() -> bool:
-    if Path("/run/munge/munge.socket.2").exists():
+    # Its socket may lie there although it is dead: after a restart of a container, for example.
+    if subprocess.run(["munge", "--no-input"], capture_output=True).returncode == 0:
         return False
     for folder, mode in (
         ("/run/munge", "755"),
@@ -123,7 +139,7 @@ def _start_munge() -> bool:
     return True
 
 
-def _wait_until_idle() -> None:
+def _wait_until_idle(folder: Path) -> None:
     deadline = time.monotonic() + STARTED_WITHIN
     while time.monotonic() < deadline:
         asked = subprocess.run(
@@ -132,13 +148,22 @@ def _wait_until_idle() -> None:
         if asked.stdout.split()[:1] == ["idle"]:
             return
         time.sleep(0.2)
-    raise TimeoutError(f"Slurm's node is not idle after {STARTED_WITHIN} s: {asked.stdout}")
+    said = [f"{path}:\n{path.read_text()[-2000:]}" for path in sorted(folder.glob("*.log"))]
+    raise TimeoutError(
+        f"Slurm's node is not idle after {STARTED_WITHIN} s: {asked.stdout}{asked.stderr}\n"
+        + "\n".join(said)
+    )
 
 
 def _remove_settings() -> None:
     for path in (SETTINGS / name for name in FILES):
-        if path.exists() and path.read_text().startswith(MARK):
-            path.unlink()
+        path.unlink(missing_ok=True)
+
+
+def _stop_daemons(settings: str) -> None:
+    """End slurmd and slurmctld of a configuration of the tests, which says where they note them."""
+    for name in ("Slurmd", "Slurmctld"):
+        _stop(Path(re.search(rf"^{name}PidFile=(.+)$", settings, re.MULTILINE)[1]))
 
 
 def _end_jobs() -> None:
