@@ -10,6 +10,7 @@ LOCK ?= envs/requirements-dev.txt
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 GPU ?= 1
 VENV := .venv
+PYTEST := $(VENV)/bin/python -m pytest -n $(CORES) --maxprocesses 8 --no-loadscope-reorder
 JAX_TESTS := test_backend.py test_passes.py test_tune.py::test_a_trial_trains_as_keras_does \
 	test_tune.py::test_a_trial_does_not_depend_on_those_that_share_its_model
 BIN := $(VENV)/bin
@@ -41,7 +42,7 @@ demo: env
 
 # Settings, passes and searches are tested again on JAX, the fastest backend on a GPU.
 test: lint
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest
+	KERAS_BACKEND=tensorflow $(PYTEST)
 	KERAS_BACKEND=jax $(BIN)/python -m pytest $(addprefix tests/unit/,$(JAX_TESTS))
 
 lint: env

@@ -4,9 +4,35 @@ import os
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+
+# Workers that run tests side by side share the first GPU, where there are several: claimed by the
+# first of them for itself, the others would wait for theirs.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
+    os.environ["CUDA_VISIBLE_DEVICES"] = shown.partition(",")[0]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = REPOSITORY.parent / "shared"
+
+
+class ByFile(LoadScopeScheduling):
+    """Tests of a file share a process, and all of the workflow's, for they share one run of it."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = Path(nodeid.partition("::")[0])
+        return path.parent.name if path.parent.name == "workflow" else path.name
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    """Say which tests share a process where there are several."""
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the tests of the workflow come first: they take longest."""
+    items.sort(key=lambda item: item.path.parent.name != "workflow")
 
 
 def _folder(variable: str, default: Path, what: str) -> Path:
