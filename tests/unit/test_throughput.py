@@ -150,5 +150,5 @@ def test_cases_are_measured_and_one_that_fails_is_told(
     of_224 = roofline.flops(roofline.products(backbones.build("MobileNet", None, 224)), False)
     assert measured["gflop_image"] == pytest.approx(of_224 / 1e9 * (32 / 224) ** 2, rel=1e-3)
     printed = capsys.readouterr().out
-    assert "MobileNet train-999 float32 2: throughput: unfreeze is 999" in printed
+    assert "MobileNet train-999 float32 2: throughput_case: unfreeze is 999" in printed
     assert "images_s: images a second, through the project's code" in printed
