@@ -7,7 +7,7 @@ import evaluate
 import numpy as np
 import pandas as pd
 import pytest
-from pulmoscan import protocols, published
+from pulmoscan import comparison, protocols, published
 from scipy.stats import binomtest
 
 FOUR = ["COVID", "Lung_Opacity", "Normal", "Viral Pneumonia"]
@@ -85,7 +85,7 @@ def test_every_published_figure_has_a_row_in_its_table(tmp_path, repository):
     figures = published.read(repository / "workflow/published.tsv")
     assert set(tables) == {"runs", "protocol", *figures["table"]}
     for name, part in figures.groupby("table"):
-        assert list(tables[name].columns) == compare.COLUMNS
+        assert list(tables[name].columns) == comparison.COLUMNS
         wanted = part[["model", "unfreeze", "variant", "metric"]].to_numpy().tolist()
         assert (
             tables[name][["model", "unfreeze", "variant", "metric"]].to_numpy().tolist() == wanted
@@ -211,7 +211,7 @@ def test_settings_that_the_study_does_not_give_have_rows_too(tmp_path, repositor
         tuned={"lenet5-tuned": "lungs", "of-mine": "lungs-large"},
     )["tuned_heads"]
     filters = row_of(table, "lenet5-tuned", "all", metric="best/filters_1")
-    assert (float(filters["reproduced"]), filters["note"]) == (48, compare.NO_FIGURE)
+    assert (float(filters["reproduced"]), filters["note"]) == (48, comparison.NO_FIGURE)
     activation = row_of(table, "lenet5-tuned", "all", metric="best/activation")
     assert (activation["published"], activation["reproduced"]) == ("relu", "tanh")
     assert np.isnan(activation["difference"])
