@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from pulmoscan import dataset_figures, figures, page, panels, result_figures
+from pulmoscan import dataset_figures, figures, page, page_tables, panels, result_figures
 from pulmoscan.database import CLASSES
 from scipy.stats import binomtest
 
@@ -233,7 +233,7 @@ def protocols():
 
 
 def test_protocols_show_their_spread_and_the_interval_of_the_difference():
-    html = page.protocol(protocols())
+    html = page_tables.protocol(protocols())
     assert {
         *("80.0 [77.2, 82.5]", "70.0 ± 2.0 [67.0, 73.0]", "85.0 ± 1.0 [82.0, 88.0]"),
         *("+15.0 [+12.0, +18.0]", "mobilenet-warm"),
@@ -241,9 +241,9 @@ def test_protocols_show_their_spread_and_the_interval_of_the_difference():
     assert "Seeds: 3." in html
     assert "1 of 2 pairs without both runs" in html
     assert "vgg16: left out by run_filter" in html
-    none = page.protocol(protocols().tail(1))
+    none = page_tables.protocol(protocols().tail(1))
     assert none.index("None of these pairs of runs was made.") < none.index("<details")
-    assert "<script>" not in page.protocol(protocols().assign(note=INJECTED, status="run"))
+    assert "<script>" not in page_tables.protocol(protocols().assign(note=INJECTED, status="run"))
 
 
 def test_settings_are_shown_as_numbers_and_text():
@@ -256,7 +256,7 @@ def test_settings_are_shown_as_numbers_and_text():
         ],
         columns=["model", "metric", "published", "reproduced", "status", "note"],
     ).assign(unfreeze="0", variant="lungs")
-    html = page.settings(rows)
+    html = page_tables.settings(rows)
     assert "<script>" not in html
     shown = [unescape(cell) for cell in cells(html)]
     assert [shown[i : i + 7] for i in range(0, 28, 7)] == [
@@ -287,33 +287,33 @@ def trainings():
 
 
 def test_what_was_trained_is_told_once_a_run():
-    html = page.trained(trainings())
+    html = page_tables.trained(trainings())
     assert cells(html) == [
         *("mobilenet", "19", "lungs", "7", "conv_dw_11", "1,200 of 5,000", "812.0 MB"),
         "9 epochs at 0.001, cached",
         *("knn", "all", "lungs", "–", "–", "–", "–", "–"),
     ]
-    assert "No network was trained" in page.trained(trainings().tail(1))
+    assert "No network was trained" in page_tables.trained(trainings().tail(1))
 
 
 def test_summary_of_runs_averages_seeds():
-    shown = cells(page.summary(trainings()))
+    shown = cells(page_tables.summary(trainings()))
     low, high = binomtest(80, 100).proportion_ci(method="wilson")
     assert shown[3] == f"80.0 ± {100 * 0.2 / 2**0.5:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
     assert shown[4].startswith("80.0 ± 7.1 [")
     assert shown[5:10] == ["75.0", "3,444/100/200", "10", "10", "2"]
     assert shown[13].startswith("70.0 [")
     assert shown[15:] == ["–", "3,444/100/200", "–", "10", "1"]
-    assert "Seeds: 2." in page.summary(trainings().head(2))
+    assert "Seeds: 2." in page_tables.summary(trainings().head(2))
 
 
 def test_a_long_note_of_many_rows_is_told_once():
     text = "read off the chart, which has no figures at its points"
     rows = pd.concat([compared(note=text).head(1)] * 3, ignore_index=True)
-    html = page.compared(rows)
+    html = page_tables.compared(rows)
     assert html.count(text) == 1
     assert cells(html).count("(a)") == 3
-    few = page.compared(rows.head(2))
+    few = page_tables.compared(rows.head(2))
     assert few.count(text) == 2
 
 
@@ -323,16 +323,16 @@ def test_text_of_the_data_is_escaped_in_tables():
         assert "<script>" not in html
         assert html.count("&lt;script&gt;") == 2
     assert "1,234" in page.table(data, {"n": page.count})
-    assert "<script>" not in page.compared(compared(note=INJECTED, model=INJECTED))
-    assert "<script>" not in page.compared(compared(status=f"not run: {INJECTED}"))
+    assert "<script>" not in page_tables.compared(compared(note=INJECTED, model=INJECTED))
+    assert "<script>" not in page_tables.compared(compared(status=f"not run: {INJECTED}"))
     facts = pd.DataFrame([("class-count", INJECTED, "<0.6", 3, "measured", INJECTED)])
     facts.columns = ["fact", "class_or_set", "published", "reproduced", "status", "note"]
-    assert "<script>" not in page.facts(facts)
+    assert "<script>" not in page_tables.facts(facts)
     assert "<script>" not in page.folded(INJECTED, "")
 
 
 def test_compared_rows_show_intervals_and_points():
-    html = page.compared(compared())
+    html = page_tables.compared(compared())
     assert "83.0 % [80.3, 85.4]" in html
     assert "77.4 % [71.0, 83.0]" in html
     assert "-5.6" in cells(html)
@@ -340,25 +340,25 @@ def test_compared_rows_show_intervals_and_points():
 
 
 def test_no_run_at_all_says_so_and_folds_the_published_rows():
-    html = page.compared(compared(status="not run: not in the run table"))
+    html = page_tables.compared(compared(status="not run: not in the run table"))
     assert html.index("None of these runs was made") < html.index("<details")
     assert "Reproduced" not in html
 
 
 def test_only_accuracies_of_90_percent_are_marked():
-    assert 'class="data row0 col3 high number"' in page.compared(compared(published="0.91"))
+    assert 'class="data row0 col3 high number"' in page_tables.compared(compared(published="0.91"))
     recall = compared(published="0.91", metric="test_recall/COVID")
-    assert " high " not in page.compared(recall)
+    assert " high " not in page_tables.compared(recall)
 
 
 def test_counts_and_bounds_keep_their_form():
-    count = page.compared(
+    count = page_tables.compared(
         compared(published="764", reproduced=700.0, difference=-64.0, metric="TP")
     )
     assert {"-64.0"} <= set(cells(count))
     assert "764 [" in count
-    assert "&lt;0.60" in page.compared(compared(published="<0.60", published_low=NAN))
+    assert "&lt;0.60" in page_tables.compared(compared(published="<0.60", published_low=NAN))
 
 
 def test_the_same_table_is_the_same_html():
-    assert page.compared(compared()) == page.compared(compared())
+    assert page_tables.compared(compared()) == page_tables.compared(compared())

@@ -14,7 +14,17 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from pulmoscan import arrays, batches, cache, checkpoint, dataset_figures, figures, page, phantom
+from pulmoscan import (
+    arrays,
+    batches,
+    cache,
+    checkpoint,
+    dataset_figures,
+    figures,
+    page,
+    page_tables,
+    phantom,
+)
 from pulmoscan.sources import from_url
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -217,9 +227,9 @@ def compared_rows(**changed: object) -> pd.DataFrame:
     [
         lambda path: page.table(pd.DataFrame({HOSTILE: [HOSTILE], "n": [1]}), {"n": page.count}),
         lambda path: page.table(pd.DataFrame({"a": [HOSTILE]}), names={"a": HOSTILE}, wide=["a"]),
-        lambda path: page.compared(compared_rows()),
-        lambda path: page.compared(compared_rows(status=f"not run: {HOSTILE}")),
-        lambda path: page.settings(compared_rows(published=HOSTILE, reproduced=HOSTILE)),
+        lambda path: page_tables.compared(compared_rows()),
+        lambda path: page_tables.compared(compared_rows(status=f"not run: {HOSTILE}")),
+        lambda path: page_tables.settings(compared_rows(published=HOSTILE, reproduced=HOSTILE)),
         lambda path: page.folded(HOSTILE, ""),
         lambda path: page.figure(path, HOSTILE),
         lambda path: page.table(
