@@ -8,13 +8,14 @@ import fcntl
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
 
 SETTINGS = Path("/etc/slurm")
 FILES = ("slurm.conf", "gres.conf")
@@ -163,7 +164,13 @@ def _remove_settings() -> None:
 def _stop_daemons(settings: str) -> None:
     """End slurmd and slurmctld of a configuration of the tests, which says where they note them."""
     for name in ("Slurmd", "Slurmctld"):
-        _stop(Path(re.search(rf"^{name}PidFile=(.+)$", settings, re.MULTILINE)[1]))
+        noted = Path(re.search(rf"^{name}PidFile=(.+)$", settings, re.MULTILINE)[1])
+        with suppress(FileNotFoundError, psutil.NoSuchProcess):
+            daemon = psutil.Process(int(noted.read_text()))
+            if daemon.name() == name.lower():  # after a restart the number may be another's
+                daemon.terminate()
+                if psutil.wait_procs([daemon], timeout=20)[1]:
+                    daemon.kill()
 
 
 def _end_jobs() -> None:
@@ -175,16 +182,3 @@ def _end_jobs() -> None:
         if not left.stdout.strip():
             return
         time.sleep(0.2)
-
-
-def _stop(pid_file: Path) -> None:
-    try:
-        pid = int(pid_file.read_text())
-        os.kill(pid, signal.SIGTERM)
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            os.kill(pid, 0)
-            time.sleep(0.1)
-        os.kill(pid, signal.SIGKILL)
-    except (FileNotFoundError, ProcessLookupError):
-        pass
