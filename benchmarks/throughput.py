@@ -61,6 +61,7 @@ COLUMNS = {
     "depthwise_limit": "their share in limit_ms",
     "error": "why there is no measurement",
 }
+CASES = ("features/float32/32", "train-0/float32/32", "train-all/float32/32")
 NOT_SHOWN = ("build_s", "depthwise_flops", "depthwise_limit", "error")
 
 
@@ -75,7 +76,7 @@ def main(argv: Sequence[str]) -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     if options.rates is not None:
         rates = json.loads(options.rates.read_text(encoding="utf-8"))
-    elif "error" in (rates := _child(None, options, None)):
+    elif "error" in (rates := _child(None, options, options.lock)):
         raise ValueError(f"the device's rates could not be measured: {rates['error']}")
     (options.output / "device.json").write_text(json.dumps(rates, indent=2) + "\n")
     print(json.dumps(rates, indent=2), flush=True)
@@ -96,9 +97,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         "--cases",
         nargs="+",
         type=_case,
-        default=["features/float32/32", "train-0/float32/32", "train-all/float32/32"],
+        default=list(map(_case, CASES)),
         metavar="WORK/PRECISION/BATCH",
-        help="run for each backbone (default: %(default)s)",
+        help=f"run for each backbone (default: {' '.join(CASES)})",
     )
     parser.add_argument("--size", type=int, default=256, help="input in pixels")
     parser.add_argument("--steps", type=int, default=30, help="most steps a figure")

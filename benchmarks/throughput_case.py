@@ -70,11 +70,11 @@ def main(argv: Sequence[str]) -> None:
     with os.fdopen(os.dup(1), "w") as answer:
         os.dup2(2, 1)  # what libraries print is not the answer
         case = Case(**options.case) if options.case else None
-        found = measure(case, effort, options.lock) if case else device_rates(effort)
+        found = measure(case, effort, options.lock) if case else device_rates(effort, options.lock)
         print(json.dumps(found), file=answer)
 
 
-def device_rates(effort: Effort) -> dict:
+def device_rates(effort: Effort, lock: Path | None = None) -> dict:
     """Return what the device reaches: operations a second by precision, and bytes a second.
 
     Measured with a large product of square matrices, and with a large array that is read and
@@ -88,17 +88,18 @@ def device_rates(effort: Effort) -> dict:
     size, values = (1024, 1 << 26) if on_cpu else (8192, 1 << 29)
     random = np.random.default_rng(0)
     rates = {}
-    for precision in PRECISIONS:
-        backend.use_tensor_float_32(precision != "float32")
-        matrix = random.standard_normal((size, size), dtype=np.float32)
-        dtype = "float32" if precision == "tf32" else precision
-        matrix = keras.ops.cast(keras.ops.convert_to_tensor(matrix), dtype)
-        seconds = _repeated(lambda m=matrix: keras.ops.matmul(m, m), effort)
-        rates[precision] = 2 * size**3 / min(seconds)
-    array = keras.ops.ones((values,), "float32")
-    moved = 2 * 4 * values / min(_repeated(lambda: array + 1.0, effort))
-    host = random.integers(0, 256, 1 << 25, dtype=np.uint8)
-    copied = _repeated(lambda: device.to_device(host), effort)
+    with _alone(lock):
+        for precision in PRECISIONS:
+            backend.use_tensor_float_32(precision != "float32")
+            matrix = random.standard_normal((size, size), dtype=np.float32)
+            dtype = "float32" if precision == "tf32" else precision
+            matrix = keras.ops.cast(keras.ops.convert_to_tensor(matrix), dtype)
+            seconds = _repeated(lambda m=matrix: keras.ops.matmul(m, m), effort)
+            rates[precision] = 2 * size**3 / min(seconds)
+        array = keras.ops.ones((values,), "float32")
+        moved = 2 * 4 * values / min(_repeated(lambda: array + 1.0, effort))
+        host = random.integers(0, 256, 1 << 25, dtype=np.uint8)
+        copied = _repeated(lambda: device.to_device(host), effort)
     return {
         **facts,
         "flop_s": rates,

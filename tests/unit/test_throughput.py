@@ -120,6 +120,12 @@ def test_a_case_that_cannot_be_is_one_line(case: str, capsys: pytest.CaptureFixt
     assert f"{case!r}: expected features or train-0" in capsys.readouterr().err
 
 
+def test_without_cases_features_the_head_and_all_layers_are_measured() -> None:
+    assert throughput._parse([]).cases == [
+        (work, "float32", 32) for work in ("features", "train-0", "train-all")
+    ]
+
+
 def test_an_unknown_backbone_is_told_before_anything_runs() -> None:
     with pytest.raises(ValueError, match="no backbone 'LeNet': there are VGG16"):
         throughput.main(["--backbones", "LeNet"])
