@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from pulmoscan import archive, atomic, database
 from pulmoscan.rawfolder import CHUNK, DatabaseFile, check_layout
 
-CACHE_FORMAT = 1
+CACHE_FORMAT = 2
 LARGE = 100_000_000  # bytes from which hashing takes long enough to be announced
 THREADS = min(8, os.cpu_count() or 1)
 
@@ -67,7 +67,8 @@ def content_digest(path: str | Path | None, cache_file: str | Path) -> str:
 
     For a folder it is the SHA-256 over the sorted canonical paths and SHA-256 of its database
     files; for a zip it is the SHA-256 of the file. What was hashed before is not read again while
-    size and time of modification stay the same.
+    its size and times stay the same: that of the last modification, which a program may set back,
+    and that of the last change, which none can.
 
     Args:
         path: The folder or zip.
@@ -86,14 +87,14 @@ def content_digest(path: str | Path | None, cache_file: str | Path) -> str:
     cache_file = Path(cache_file)
     cached = _read_cache(cache_file, path)
     if path.is_dir():
-        found = list(_walk(path, {file: entry[3] for file, entry in cached.items()}))
+        found = list(_walk(path, {file: entry[4] for file, entry in cached.items()}))
     else:
         found = [(str(path), "", path.stat())]
     known, unknown = {}, []
     for file, canonical, status in found:
-        stamp = [status.st_size, status.st_mtime_ns]
+        stamp = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
         entry = cached.get(file)
-        if entry is not None and entry[:2] == stamp:
+        if entry is not None and entry[:3] == stamp:
             known[file] = entry
         else:
             unknown.append((file, stamp, canonical))
@@ -108,8 +109,8 @@ def content_digest(path: str | Path | None, cache_file: str | Path) -> str:
         with atomic.replacing(cache_file) as temporary:
             temporary.write_text(json.dumps(content))
     if not path.is_dir():
-        return known[str(path)][2]
-    lines = sorted(f"{canonical}\t{sha256}\n" for _, _, sha256, canonical in known.values())
+        return known[str(path)][3]
+    lines = sorted(f"{canonical}\t{sha256}\n" for *_, sha256, canonical in known.values())
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
@@ -179,9 +180,9 @@ def _sha256(path: str) -> str:
 
 
 def _read_cache(cache_file: Path, path: Path) -> dict[str, list]:
-    """Return {file: [bytes, modified in ns, SHA-256, canonical path]} as kept for ``path``.
+    """Return what is kept for ``path``, nothing when there is no usable cache.
 
-    The result is empty when there is no usable cache.
+    For each file: bytes, times of modification and of change in ns, SHA-256, canonical path.
     """
     try:
         content = json.loads(cache_file.read_bytes())
@@ -191,4 +192,4 @@ def _read_cache(cache_file: Path, path: Path) -> dict[str, list]:
         kinds = {tuple(map(type, entry)) for entry in files.values()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
-    return files if kinds <= {(int, int, str, str)} else {}
+    return files if kinds <= {(int, int, int, str, str)} else {}

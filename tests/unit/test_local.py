@@ -163,6 +163,16 @@ class TestContentDigest:
         assert local.content_digest(folder, cache) == first
         assert hashed == [str(touched)]
 
+    def test_a_change_is_seen_where_size_and_date_are_the_old_ones(self, folder, cache):
+        first = local.content_digest(folder, cache)
+        changed = folder / "COVID/images/COVID-1.png"
+        former, content = changed.stat(), bytearray(changed.read_bytes())
+        content[-1] ^= 1
+        changed.write_bytes(content)
+        os.utime(changed, ns=(former.st_atime_ns, former.st_mtime_ns))
+        assert changed.stat().st_mtime_ns == former.st_mtime_ns
+        assert local.content_digest(folder, cache) != first
+
     def test_spelling_and_place_change_nothing(self, folder, cache, tmp_path):
         other = write_folder(tmp_path / "other/wrapped", contents(kaggle=False))
         (other / "README").write_text("x")
