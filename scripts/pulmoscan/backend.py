@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pulmoscan import accelerators
 
 NOTICES = ("absl::InitializeLog()", "oneDNN custom operations are on")
+BACKENDS = ("tensorflow", "jax", "torch")
 SWITCHES = ("auto", "on", "off")
 TENSOR_FLOAT_32 = (8, 0)  # compute capability of NVIDIA from which it, and bfloat16, are there
 
@@ -32,6 +33,22 @@ class Settings:
     dtype_policy: str
     jit_compile: bool
     tensor_float_32: bool
+
+
+def chosen(xla: str = "auto") -> str:
+    """Return the backend that ``KERAS_BACKEND`` names, TensorFlow where it is not set.
+
+    Raises ``ValueError`` for one that does not exist, and for ``xla: on`` with TensorFlow.
+    """
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if backend not in BACKENDS:
+        raise ValueError(f"KERAS_BACKEND is {backend!r}: expected one of {', '.join(BACKENDS)}")
+    if backend == "tensorflow" and xla == "on":
+        raise ValueError(
+            "training.xla is on, but Keras does not compile TensorFlow's deterministic operations "
+            "with XLA: set it to auto, or KERAS_BACKEND to jax"
+        )
+    return backend
 
 
 def configure(threads: int, mixed_precision: str = "off", xla: str = "off") -> Settings:
@@ -69,16 +86,8 @@ def configure(threads: int, mixed_precision: str = "off", xla: str = "off") -> S
             raise ValueError(f"training.{key} is {value!r}: expected one of {', '.join(SWITCHES)}")
     if threads < 1:
         raise ValueError(f"training.threads is {threads}: expected 1 or more")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    backend = os.environ["KERAS_BACKEND"]
+    backend = os.environ["KERAS_BACKEND"] = chosen(xla)
     prepare = {"tensorflow": _prepare_tensorflow, "jax": _prepare_jax, "torch": _prepare_torch}
-    if backend not in prepare:
-        raise ValueError(f"KERAS_BACKEND is {backend!r}: expected one of {', '.join(prepare)}")
-    if backend == "tensorflow" and xla == "on":
-        raise ValueError(
-            "training.xla is on, but Keras does not compile TensorFlow's deterministic operations "
-            "with XLA: set it to auto, or KERAS_BACKEND to jax"
-        )
     accelerators.claim()
     first = "keras" not in sys.modules
     threads, capability = prepare[backend](threads)

@@ -115,6 +115,21 @@ def test_what_is_right_is_read_without_heavy_imports(parsed, case):
     assert printed.splitlines()[-1] == "imported:"
 
 
+def test_a_backend_that_does_not_exist_is_told_before_anything_runs(folder, commands):
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", *commands[CASES["right"][0]["right"]]],
+        cwd=folder,
+        env=environment() | {"KERAS_BACKEND": "theano"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    expected = "KERAS_BACKEND is 'theano': expected one of tensorflow, jax, torch"
+    assert said(done.stdout)[0] == expected
+
+
 @pytest.mark.parametrize("wrong", IN_PROCESSES)
 def test_a_process_of_its_own_says_the_same(folder, commands, parsed, wrong):
     command = [sys.executable, "-m", "snakemake", "--cores", "1", *commands[wrong]]

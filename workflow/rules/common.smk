@@ -16,7 +16,7 @@ from snakemake.utils import update_config
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from pulmoscan import backbones, configuration, local, models, stages
+from pulmoscan import backbones, backend, configuration, local, models, stages
 from pulmoscan import runs as run_table
 from pulmoscan.atomic import replacing
 from pulmoscan.codedigest import code_digest
@@ -49,6 +49,11 @@ try:
     RUNS = run_table.select(run_table.read(config["runs"]), RUN_FILTER)
     configuration.check_runs(config, RUNS, PUBLISHED_TABLES)
     MODELS = models.resolve(config)
+    # Numbers differ between backends: a parameter of what computes with Keras.
+    KERAS_BACKEND = backend.chosen()
+    for name in RUNS["model"].unique():
+        if MODELS[name].network:
+            backend.chosen(MODELS[name].training["xla"])
 except (ValueError, OSError) as error:
     raise WorkflowError(str(error)) from None
 
@@ -64,8 +69,6 @@ if workflow.is_main_process and "gpu" not in workflow.global_resources:
     if workflow.resource_settings.nodes is None:
         workflow.register_resource("gpu", 1)
 
-# Numbers differ between backends: a parameter of what computes with Keras.
-KERAS_BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 RUN = "{variant}/{model}/unfreeze-{unfreeze}"
 SPLIT = config["split"]
 
