@@ -25,6 +25,7 @@ class ByFile(LoadScopeScheduling):
         return path.parent.name if path.parent.name == "workflow" else path.name
 
 
+@pytest.hookimpl(optionalhook=True)  # without pytest-xdist nobody asks
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
     """Say which tests share a process where there are several."""
     return ByFile(config, log)

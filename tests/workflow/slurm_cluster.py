@@ -163,10 +163,10 @@ def _remove_settings() -> None:
 
 def _stop_daemons(settings: str) -> None:
     """End slurmd and slurmctld of a configuration of the tests, which says where they note them."""
-    for name in ("Slurmd", "Slurmctld"):
-        noted = Path(re.search(rf"^{name}PidFile=(.+)$", settings, re.MULTILINE)[1])
-        with suppress(FileNotFoundError, psutil.NoSuchProcess):
-            daemon = psutil.Process(int(noted.read_text()))
+    for name, file in re.findall(r"^(Slurmd|Slurmctld)PidFile=(.+)$", settings, re.MULTILINE):
+        # A daemon that was killed while it started may have left an empty file.
+        with suppress(FileNotFoundError, ValueError, psutil.NoSuchProcess):
+            daemon = psutil.Process(int(Path(file).read_text()))
             if daemon.name() == name.lower():  # after a restart the number may be another's
                 daemon.terminate()
                 if psutil.wait_procs([daemon], timeout=20)[1]:
