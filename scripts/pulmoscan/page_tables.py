@@ -1,11 +1,12 @@
 """The tables of the report's page, as HTML: what ``compare.py`` and ``dataset_facts.py`` wrote."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
 from pulmoscan import metrics, page, runs
+from pulmoscan.database import POSITIVE
 from pulmoscan.published import SETTING, number
 
 COUNTS = ("TP", "FN", "FP", "TN")
@@ -45,8 +46,8 @@ def _beside(rows: pd.DataFrame) -> str:
         return page.decimal(value, 1).removesuffix(".0") if metric in COUNTS else page.share(value)
 
     def as_published(text: str, metric: str) -> str:
-        value = number(text)
-        return (text or "–") if math.isnan(value) else shown(value, metric)
+        bound, value = text[:1] if text[:1] in ("<", ">") else "", number(text.lstrip("<>"))
+        return (text or "–") if math.isnan(value) else f"{bound} {shown(value, metric)}".strip()
 
     def difference(value: float, metric: str) -> str:
         if math.isnan(value):
@@ -59,7 +60,7 @@ def _beside(rows: pd.DataFrame) -> str:
         "Model": rows["model"],
         "Unfrozen": rows["unfreeze"],
         "Variant": rows["variant"],
-        "Metric": rows["metric"].str.replace("val_", "validation ").str.replace("_", " "),
+        "Metric": rows["metric"].map(_metric),
         "Published [95 %]": [
             page.with_interval(as_published(text, metric), low, high)
             for text, metric, low, high in zip(
@@ -97,12 +98,19 @@ def _beside(rows: pd.DataFrame) -> str:
         formats["Seeds"] = page.count
     caption = ""
     if data["Metric"].nunique() == 1:  # said once, it leaves room for the notes
-        caption = page.escaped(data["Metric"][0].capitalize()) + "."
+        metric = data["Metric"][0]
+        caption = page.escaped(metric[:1].upper() + metric[1:]) + "."
         data = data.drop(columns="Metric")
     shown = page.table(
         _without_empty(data), formats, caption, classes=marks, wide=("Note", "Not run")
     )
     return shown + below
+
+
+def _metric(name: str) -> str:
+    """Return the name of a metric in words; that of a class keeps its spelling."""
+    what, slash, label = name.partition("/")
+    return what.replace("val_", "validation ").replace("_", " ") + slash + label
 
 
 def _told_once(notes: pd.Series, most: int = 2, length: int = 30) -> tuple[pd.Series, str]:
@@ -203,6 +211,35 @@ def _protocols(rows: pd.DataFrame) -> str:
         data = data.drop(columns="Seeds")
     formats = dict.fromkeys(numbers, page.escaped) | {"Seeds": page.count}
     return page.table(_without_empty(data), formats, caption) + below
+
+
+def sensitivity(trainings: pd.DataFrame, per_class: Sequence[pd.DataFrame]) -> str:
+    """Return how well trainings tell sick from normal on the test images, a row a training.
+
+    ``trainings`` are rows of ``runs.tsv`` that were run, ``per_class`` the table of each,
+    ``per_class.tsv``. One whose labels are others has dashes.
+    """
+    found = [
+        table[(table["split"] == "test") & (table["label"] == POSITIVE)]
+        .head(1)
+        .reset_index(drop=True)
+        .reindex([0])
+        for table in per_class
+    ]
+    counts = ["tp", "fn", "fp", "tn"]
+    columns = ["recall", "specificity", *counts]
+    data = trainings[["model", "seed", "threshold", "test_accuracy"]].reset_index(drop=True)
+    data[columns] = pd.concat(found)[columns].to_numpy()
+    return page.table(
+        data,
+        dict.fromkeys(("test_accuracy", "recall", "specificity"), page.share)
+        | dict.fromkeys(counts, page.count)
+        | {"threshold": lambda value: f"{value:g}"},
+        "Test images, every training. <i>Threshold</i>: the probability from which an image is "
+        "called sick, where it is not simply the larger one.",
+        {"test_accuracy": "accuracy", "recall": "sensitivity"}
+        | {name: name.upper() for name in counts},
+    )
 
 
 def trained(trainings: pd.DataFrame) -> str:

@@ -357,7 +357,39 @@ def test_counts_and_bounds_keep_their_form():
     )
     assert {"-64.0"} <= set(cells(count))
     assert "764 [" in count
-    assert "&lt;0.60" in page_tables.compared(compared(published="<0.60", published_low=NAN))
+    assert "&lt; 60.0 %" in page_tables.compared(compared(published="<0.60", published_low=NAN))
+
+
+def test_a_metric_is_told_in_words_and_its_class_as_it_is_spelled():
+    html = page_tables.compared(compared(metric="test_recall/Lung_Opacity"))
+    assert "Test recall/Lung_Opacity." in html
+
+
+def test_sensitivity_is_that_of_the_sick_on_test_images():
+    rows = pd.DataFrame(
+        {
+            "model": ["knn", "mobilenet"],
+            "seed": 0,
+            "threshold": [0.3, NAN],
+            "test_accuracy": [0.75, 0.5],
+        }
+    )
+    binary = pd.DataFrame(
+        {
+            "split": ["validation", "test", "test"],
+            "label": ["sick", "normal", "sick"],
+            "recall": [0.1, 0.2, 0.875],
+            "specificity": [0.3, 0.4, 0.625],
+            "tp": [1, 2, 7],
+            "fn": [1, 2, 1],
+            "fp": [1, 2, 3],
+            "tn": [1, 2, 5],
+        }
+    )
+    four = binary.assign(label="COVID")
+    shown = cells(page_tables.sensitivity(rows, [binary, four]))
+    assert shown[:10] == [*("knn", "0", "0.3", "75.0 %", "87.5 %", "62.5 %"), *"7135"]
+    assert shown[10:] == ["mobilenet", "0", "–", "50.0 %", *"––––––"]
 
 
 def test_the_same_table_is_the_same_html():
