@@ -33,7 +33,7 @@ $(VENV)/.installed: $(LOCK) envs/installer.txt envs/check_python.py
 		     $(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r $(LOCK); }
 	@touch $@
 
-# The demo and a study share results/: one does not overwrite the other unasked.
+# The demo and a study share results/: it does not overwrite a study unasked.
 demo: env
 	@if [ -f results/raw.tsv ] && ! grep -q phantom results/raw.tsv; then \
 		echo "results/ holds a study of real images: run make demo in another clone, or make clean first."; exit 1; fi

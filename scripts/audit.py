@@ -201,9 +201,11 @@ def _fail(defects: pd.DataFrame) -> None:
     """Print the defects and stop: a failed job leaves no table to look into."""
     print(defects.to_csv(sep="\t", index=False), file=sys.stderr, end="")
     named = [f"{row.image} ({row.defect})" for row in defects.head(NAMED).itertuples()]
+    count = defects["image"].nunique()
     more = ", ..." if len(defects) > NAMED else ""
     raise ValueError(
-        f"{defects['image'].nunique()} radiographs are defective: {', '.join(named)}{more}; the "
+        f"{count} {'radiographs are' if count > 1 else 'radiograph is'} defective: "
+        f"{', '.join(named)}{more}; the "
         "lines above list all. Repair or remove them, or set dataset.on_defect: exclude"
     )
 

@@ -223,7 +223,9 @@ def load_weights(model: "keras.Model", name: str, arguments: Mapping | None, wei
     try:
         model.load_weights(weights)
     except Exception as error:  # h5py and Keras raise many kinds for a damaged or foreign file
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        # Keras gives one of its reasons, and then a list of all objects.
+        text, _, _ = str(error).partition("List of objects")
+        reason = " ".join(text.split()) or type(error).__name__
         raise ValueError(
             f"{weights} does not hold weights of {name} with arguments {dict(arguments or {})}, "
             f"without top, or is damaged: {reason}"
