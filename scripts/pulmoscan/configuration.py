@@ -169,7 +169,7 @@ def _wording(error: ValidationError) -> str:
             str(value) if value not in (True, False) else "on" if value else "off"
             for value in error.validator_value
         )
-        return f"{error.instance!r} is not one of {', '.join(values)}"
+        return f"{error.instance!r} is not one of {', '.join(dict.fromkeys(values))}"
     if error.validator == "type":
         types = error.validator_value
         types = [types] if isinstance(types, str) else types
