@@ -45,10 +45,6 @@ def _beside(rows: pd.DataFrame) -> str:
     def shown(value: float, metric: str) -> str:
         return page.decimal(value, 1).removesuffix(".0") if metric in COUNTS else page.share(value)
 
-    def as_published(text: str, metric: str) -> str:
-        bound, value = text[:1] if text[:1] in ("<", ">") else "", number(text.lstrip("<>"))
-        return (text or "–") if math.isnan(value) else f"{bound} {shown(value, metric)}".strip()
-
     def difference(value: float, metric: str) -> str:
         if math.isnan(value):
             return "–"
@@ -62,7 +58,7 @@ def _beside(rows: pd.DataFrame) -> str:
         "Variant": rows["variant"],
         "Metric": rows["metric"].map(_metric),
         "Published [95 %]": [
-            page.with_interval(as_published(text, metric), low, high)
+            page.with_interval(_as_printed(text, metric, shown) or "–", low, high)
             for text, metric, low, high in zip(
                 printed, rows["metric"], rows["published_low"], rows["published_high"], strict=True
             )
@@ -105,6 +101,16 @@ def _beside(rows: pd.DataFrame) -> str:
         _without_empty(data), formats, caption, classes=marks, wide=("Note", "Not run")
     )
     return shown + below
+
+
+def _as_printed(text: str, what: str, shown: Callable[[float, str], str]) -> str:
+    """Return a published figure as ``shown`` writes such numbers; a bound keeps its sign.
+
+    What is no number stays as it is. ``what`` says of which metric or fact it is.
+    """
+    sign = text[:1] if text[:1] in ("<", ">") else ""
+    value = number(text.removeprefix(sign))
+    return text if math.isnan(value) else f"{sign} {shown(value, what)}".strip()
 
 
 def _metric(name: str) -> str:
@@ -327,17 +333,15 @@ def facts(rows: pd.DataFrame) -> str:
         return page.decimal(value) if fact.startswith("intensity") else page.count(value)
 
     printed = rows["published"].astype(str)
-    known = printed.map(number)
-    both = list(zip(rows["reproduced"], known, rows["fact"], strict=True))
     data = pd.DataFrame(
         {
             "Fact": rows["fact"].map(_spelled),
             "Of": rows["class_or_set"],
             "Published": [
-                text if math.isnan(value) else shown(value, fact)
-                for text, (_, value, fact) in zip(printed, both, strict=True)
+                _as_printed(text, fact, shown)
+                for text, fact in zip(printed, rows["fact"], strict=True)
             ],
-            "In these data": [shown(value, fact) for value, _, fact in both],
+            "In these data": list(map(shown, rows["reproduced"], rows["fact"])),
             "Note": [
                 text if status == "measured" else status
                 for text, status in zip(

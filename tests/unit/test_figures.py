@@ -360,6 +360,12 @@ def test_counts_and_bounds_keep_their_form():
     assert "&lt; 60.0 %" in page_tables.compared(compared(published="<0.60", published_low=NAN))
 
 
+def test_bounds_of_facts_are_written_as_the_measured_share():
+    facts = pd.DataFrame([("source-share/RSNA", "all", ">0.70", 0.458, "measured", "")])
+    facts.columns = ["fact", "class_or_set", "published", "reproduced", "status", "note"]
+    assert {"&gt; 70.0 %", "45.8 %"} <= set(cells(page_tables.facts(facts)))
+
+
 def test_a_metric_is_told_in_words_and_its_class_as_it_is_spelled():
     html = page_tables.compared(compared(metric="test_recall/Lung_Opacity"))
     assert "Test recall/Lung_Opacity." in html
