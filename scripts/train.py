@@ -27,6 +27,7 @@ from pulmoscan import (
     backend,
     cache,
     checkpoint,
+    codedigest,
     command,
     hyperparameters,
     labelling,
@@ -214,10 +215,15 @@ def _identity(options: argparse.Namespace, kept: Mapping, rows: np.ndarray, thre
     }
     for name, path in (("images", options.images), ("masks", options.masks)):
         files[name] = checkpoint.rows_digest(arrays.Stored(path), np.sort(rows))
-    names = ("network", "unfreeze", "pixels", "augment", "training", "seed", "fingerprint")
+    names = ("network", "unfreeze", "pixels", "augment", "training", "seed")
     settings = {name: getattr(options, name) for name in names}
     return checkpoint.fingerprint(
-        **settings, **files, features=kept, threads=threads, backend=backend.describe()
+        **settings,
+        **files,
+        features=kept,
+        threads=threads,
+        backend=backend.describe(),
+        code=codedigest.code_digest(__file__),
     )
 
 

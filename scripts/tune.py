@@ -24,6 +24,7 @@ from pulmoscan import (
     backend,
     cache,
     checkpoint,
+    codedigest,
     command,
     hyperparameters,
     labelling,
@@ -156,11 +157,16 @@ def _identity(
         rows = np.sort(sampling["row"].to_numpy())
         for name, path in (("images", options.images), ("masks", options.masks)):
             files[name] = checkpoint.rows_digest(arrays.Stored(path), rows)
-    names = ("network", "tune", "unfreeze", "pixels", "training", "fingerprint")
+    names = ("network", "tune", "unfreeze", "pixels", "training")
     settings = {name: getattr(options, name) for name in names}
     versions = backend.describe() | {"keras_tuner": keras_tuner.__version__}
     return checkpoint.fingerprint(
-        **settings, **files, features=described, threads=threads, versions=versions
+        **settings,
+        **files,
+        features=described,
+        threads=threads,
+        versions=versions,
+        code=codedigest.code_digest(__file__),
     )
 
 

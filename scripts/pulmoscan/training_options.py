@@ -25,7 +25,6 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="UNFREEZE=FILE",
         help="of stages that unfreeze this; rows and description lie beside the file",
     )
-    parser.add_argument("--fingerprint", default="", help="of code and inputs, for the checkpoint")
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
 

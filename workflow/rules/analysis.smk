@@ -26,8 +26,8 @@ rule evaluate:
         mem_mb=more_each_attempt(1000),
         runtime=more_each_attempt(10),
     params:
+        *code("scripts/evaluate.py"),
         threshold=lambda wildcards: as_json(MODELS[wildcards.model].threshold),
-        code=code("scripts/evaluate.py"),
         folder=subpath(output.metrics, parent=True),
     shell:
         "python scripts/evaluate.py --predictions {input.predictions:q} "
@@ -73,12 +73,12 @@ rule compare:
         mem_mb=more_each_attempt(1000),
         runtime=more_each_attempt(10),
     params:
+        *code("scripts/compare.py"),
         run_filter=RUN_FILTER or "",
         seeds=config["seeds"],
         variants=as_json(config["variants"]),
         models=described_models(),
         tuned=as_json({model: MODELS[model].tune["variant"] for model in tuned_models()}),
-        code=code("scripts/compare.py"),
     shell:
         "python scripts/compare.py --runs {input.runs:q} --filter={params.run_filter:q} "
         "--seeds {params.seeds} --variants {params.variants:q} --models {params.models:q} "
@@ -102,7 +102,7 @@ rule source_oracle:
         mem_mb=more_each_attempt(1000),
         runtime=more_each_attempt(10),
     params:
-        code=code("scripts/source_oracle.py"),
+        *code("scripts/source_oracle.py"),
     shell:
         "python scripts/source_oracle.py --samplings {input.samplings:q} --output {output.table:q} "
         "2>&1 | tee {log:q}"
@@ -130,7 +130,7 @@ rule dataset_facts:
         mem_mb=more_each_attempt(1000),
         runtime=more_each_attempt(10),
     params:
-        code=code("scripts/dataset_facts.py"),
+        *code("scripts/dataset_facts.py"),
     shell:
         "python scripts/dataset_facts.py --tables results/tables --resampling {input.resampling:q} "
         "--published {input.published:q} --output {output.table:q} 2>&1 | tee {log:q}"

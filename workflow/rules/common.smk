@@ -16,10 +16,9 @@ from snakemake.utils import update_config
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from pulmoscan import backbones, backend, configuration, local, models, stages
+from pulmoscan import backbones, backend, codedigest, configuration, local, models, stages
 from pulmoscan import runs as run_table
 from pulmoscan.atomic import replacing
-from pulmoscan.codedigest import code_digest
 
 os.environ.update(
     # The interpreter of Snakemake is that of the scripts, unless a conda environment comes before it.
@@ -96,10 +95,15 @@ wildcard_constraints:
     pixels="[^/]+",
 
 
-@functools.cache
 def code(script, without=()):
-    """Return the digest of a script and what it imports, a parameter of its rule."""
-    return code_digest(ROOT / script, without)
+    """Return the parameters that rerun a rule when its code changes: one per imported module.
+
+    Snakemake compares parameters one by one, so the reason that it gives names the changed module.
+    """
+    return [
+        f"{module} {digest}"
+        for module, digest in codedigest.module_digests(ROOT / script, without).items()
+    ]
 
 
 def other_sources():
@@ -109,7 +113,8 @@ def other_sources():
     """
     source = config["dataset"]["source"]
     used = {source, "local"} if source == "phantom" else {source}
-    return tuple(sorted({"kaggle", "sample", "local", "phantom"} - used))
+    unused = {"kaggle", "sample", "local", "phantom"} - used
+    return tuple(sorted(f"pulmoscan.{name}" for name in unused))
 
 
 def as_json(value):
@@ -221,7 +226,16 @@ def features_settings(wildcards):
     settings = {key: config["training"][key] for key in ("batch_size", "threads")}
     if any(Path(path).parent.name.startswith("unfreeze") for path in features.values()):
         settings |= config["features"]
-    return as_json([settings, code("scripts/features.py")])
+    return as_json(settings)
+
+
+def code_of_features():
+    """Return the code behind a training's features as its parameters, nothing where it has none."""
+
+    def only_with_features(module):
+        return lambda wildcards: module if features_settings(wildcards) else ""
+
+    return [only_with_features(module) for module in code("scripts/features.py")]
 
 
 def tuned_models():

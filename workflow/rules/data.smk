@@ -36,12 +36,12 @@ rule download:
         mem_mb=more_each_attempt(2000),
         runtime=more_each_attempt(240),
     params:
+        *code("scripts/download.py", without=other_sources()),
         settings=source_settings(),
         source=config["dataset"]["source"],
         phantom=as_json(
             config["dataset"]["phantom"] if config["dataset"]["source"] == "phantom" else None
         ),
-        code=code("scripts/download.py", without=other_sources()),
     shell:
         'python scripts/download.py --source {params.source:q} --path="$LOCAL_COPY" '
         "--manifest workflow/sample-manifest.tsv --phantom {params.phantom:q} --threads {threads} "
@@ -68,8 +68,8 @@ rule pack:
         mem_mb=more_each_attempt(2000),
         runtime=more_each_attempt(60),
     params:
+        *code("scripts/pack.py"),
         size=config["image_size"],
-        code=code("scripts/pack.py"),
     shell:
         "python scripts/pack.py --raw {input.raw:q} --files {input.files:q} --size {params.size} "
         "--threads {threads} --images {output.images:q} --masks {output.masks:q} "
@@ -99,8 +99,8 @@ rule audit:
         mem_mb=more_each_attempt(4000),
         runtime=more_each_attempt(60),
     params:
+        *code("scripts/audit.py"),
         on_defect=config["dataset"]["on_defect"],
-        code=code("scripts/audit.py"),
     shell:
         "python scripts/audit.py --raw {input.raw:q} --files {input.files:q} "
         "--decoded {input.decoded:q} --images {input.images:q} --masks {input.masks:q} "

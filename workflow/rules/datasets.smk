@@ -21,8 +21,8 @@ rule split:
         mem_mb=more_each_attempt(1000),
         runtime=more_each_attempt(10),
     params:
+        *code("scripts/split.py"),
         scheme=lambda wildcards: as_json(config["splits"][wildcards.split]),
-        code=code("scripts/split.py"),
     shell:
         "python scripts/split.py --images {input.images:q} --scheme {params.scheme:q} "
         "--output {output.table:q} 2>&1 | tee {log:q}"
@@ -47,12 +47,12 @@ checkpoint sampling:
         mem_mb=more_each_attempt(1000),
         runtime=more_each_attempt(10),
     params:
+        *code("scripts/sampling.py"),
         settings=lambda wildcards: as_json(config["samplings"][wildcards.sampling]),
         shares=lambda wildcards: as_json(
             {key: config["splits"][wildcards.split][key] for key in ("test", "validation")}
         ),
         on_shortfall=config["dataset"]["on_shortfall"],
-        code=code("scripts/sampling.py"),
     shell:
         "python scripts/sampling.py --name {wildcards.sampling:q} --split {input.split:q} "
         "--settings {params.settings:q} --shares {params.shares:q} "
@@ -81,7 +81,7 @@ rule resampling:
         mem_mb=more_each_attempt(1000),
         runtime=more_each_attempt(10),
     params:
-        code=code("scripts/resampling.py"),
+        *code("scripts/resampling.py"),
     shell:
         "python scripts/resampling.py --counts {input.counts:q} --output {output.table:q} "
         "2>&1 | tee {log:q}"

@@ -34,12 +34,12 @@ rule gradcam:
         mem_mb=more_each_attempt(8000),
         runtime=more_each_attempt(60),
     params:
+        *code("scripts/gradcam.py"),
         pixels=variant_pixels,
         explain=as_json(config["explain"]),
         batch_size=config["training"]["batch_size"],
         threads=config["training"]["threads"],
         backend=KERAS_BACKEND,
-        code=code("scripts/gradcam.py"),
         folder=subpath(output.cams, parent=True),
     shell:
         "python scripts/gradcam.py --model {input.model:q} --predictions {input.predictions:q} "

@@ -23,13 +23,13 @@ rule weights:
         mem_mb=more_each_attempt(4000),
         runtime=more_each_attempt(60),
     params:
+        *code("scripts/weights.py"),
         settings=weights_settings,
         backbone=lambda wildcards: weights_network(wildcards)["backbone"],
         arguments=lambda wildcards: as_json(weights_network(wildcards)["arguments"]),
         source=config["weights"]["source"],
         seed=config["weights"]["seed"] if config["weights"]["source"] == "none" else 0,
         backend=KERAS_BACKEND,
-        code=code("scripts/weights.py"),
     shell:
         "python scripts/weights.py --backbone {params.backbone:q} --arguments {params.arguments:q} "
         '--source {params.source} --folder="$WEIGHTS_FOLDER" --seed {params.seed} '
@@ -61,6 +61,7 @@ rule features:
         mem_mb=more_each_attempt(8000),
         runtime=more_each_attempt(240),
     params:
+        *code("scripts/features.py"),
         network=lambda wildcards: backbone_settings(wildcards.backbone, "average_pooling"),
         unfreeze="0",
         pixels=lambda wildcards: as_json(config["pixels"][wildcards.pixels]),
@@ -69,7 +70,6 @@ rule features:
         batch_size=config["training"]["batch_size"],
         threads=config["training"]["threads"],
         backend=KERAS_BACKEND,
-        code=code("scripts/features.py"),
     shell:
         "python scripts/features.py --network {params.network:q} --unfreeze {params.unfreeze} "
         "--weights {input.weights:q} --images {input.images:q} --masks {input.masks:q} "
@@ -117,6 +117,8 @@ rule tune:
         mem_mb=more_each_attempt(8000),
         runtime=more_each_attempt(720),
     params:
+        *code("scripts/tune.py"),
+        *code_of_features(),
         inputs=lambda wildcards: network_options(
             wildcards.model, tuned_unfreeze(wildcards.model), wildcards.variant
         ),
@@ -127,13 +129,12 @@ rule tune:
         training=lambda wildcards: as_json(MODELS[wildcards.model].training),
         features=features_settings,
         backend=KERAS_BACKEND,
-        code=code("scripts/tune.py"),
         checkpoint="results/checkpoints/tuning/{model}/{variant}",
         folder=subpath(output.best, parent=True),
     shell:
         "python scripts/tune.py {params.inputs:q} --network {params.network:q} "
         "--tune {params.tune:q} --unfreeze {params.unfreeze} --pixels {params.pixels:q} "
-        "--training {params.training:q} --fingerprint {params.code} "
+        "--training {params.training:q} "
         "--checkpoint {params.checkpoint:q} --output {params.folder:q} 2>&1 | tee {log:q}"
 
 
@@ -161,13 +162,14 @@ rule train:
         mem_mb=more_each_attempt(8000),
         runtime=more_each_attempt(480),
     params:
+        *code("scripts/train.py"),
+        *code_of_features(),
         inputs=train_options,
         network=lambda wildcards: as_json(MODELS[wildcards.model].network),
         pixels=variant_pixels,
         augment=augmentation,
         training=lambda wildcards: as_json(MODELS[wildcards.model].training),
         backend=KERAS_BACKEND,
-        code=code("scripts/train.py"),
         features=features_settings,
         # Not an output: Snakemake removes those of a job that failed.
         checkpoint=f"results/checkpoints/{RUN}/seed-{{seed}}",
@@ -175,7 +177,7 @@ rule train:
     shell:
         "python scripts/train.py {params.inputs:q} --network {params.network:q} "
         "--unfreeze {wildcards.unfreeze} --pixels {params.pixels:q} --augment {params.augment:q} "
-        "--training {params.training:q} --seed {wildcards.seed} --fingerprint {params.code} "
+        "--training {params.training:q} --seed {wildcards.seed} "
         "--checkpoint {params.checkpoint:q} --output {params.folder:q} 2>&1 | tee {log:q}"
 
 
@@ -199,9 +201,9 @@ rule classify:
         mem_mb=more_each_attempt(4000),
         runtime=more_each_attempt(60),
     params:
+        *code("scripts/classify.py"),
         classifier=lambda wildcards: as_json(MODELS[wildcards.model].classifier),
         pixels=variant_pixels,
-        code=code("scripts/classify.py"),
         folder=subpath(output.predictions, parent=True),
     shell:
         "python scripts/classify.py --classifier {params.classifier:q} --pixels {params.pixels:q} "

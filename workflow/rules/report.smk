@@ -27,8 +27,8 @@ rule provenance:
         mem_mb=more_each_attempt(1000),
         runtime=more_each_attempt(10),
     params:
+        *code("scripts/provenance.py"),
         settings=published_settings(),
-        code=code("scripts/provenance.py"),
     shell:
         "python scripts/provenance.py --config {params.settings:q} --raw {input.raw:q} "
         "--weights {input.weights:q} --benchmarks results/benchmarks --settings {output.settings:q} "
@@ -74,7 +74,7 @@ rule report:
         mem_mb=more_each_attempt(4000),
         runtime=more_each_attempt(30),
     params:
-        code=code("notebooks/report.ipynb"),
+        *code("notebooks/report.ipynb"),
     shell:
         "(python -m papermill {input.notebook:q} {output.notebook:q} -p results results "
         "--cwd . --no-progress-bar --log-level WARNING && "
