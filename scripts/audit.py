@@ -18,9 +18,9 @@ Outputs, in the order of the packed arrays where they have a row an image:
   zeros for an image that cannot be read.
 - ``mean_images.npy``: 4 classes x 2 x s x s float32, the mean of all images without defects: whole,
   and black outside the mask; NaN for a class that has none.
-- tables: ``metadata_errors`` as in ``pulmoscan.metadata``; ``duplicates`` with ``group``, ``kind``
-  (exact or near), ``image_a, image_b, distance`` (bits of the hash), ``correlation``; ``defects``
-  with ``image, class, defect``; the others as in ``pulmoscan.dataset_tables``.
+- tables: ``metadata_errors`` as in ``pulmoscan.data.metadata``; ``duplicates`` with ``group``,
+  ``kind`` (exact or near), ``image_a, image_b, distance`` (bits of the hash), ``correlation``; ``defects``
+  with ``image, class, defect``; the others as in ``pulmoscan.data.describe``.
 """
 
 import argparse
@@ -32,19 +32,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
-from pulmoscan import (
-    arrays,
-    atomic,
-    command,
-    dataset_tables,
-    duplicates,
-    intensity,
-    metadata,
-    packing,
-    parquet,
-    rawtable,
-)
-from pulmoscan.database import CLASSES, METADATA_SUFFIX
+from pulmoscan import command
+from pulmoscan.data import describe as dataset_tables
+from pulmoscan.data import duplicates, intensity, measures, metadata, raw_table
+from pulmoscan.data.layout import CLASSES, METADATA_SUFFIX
+from pulmoscan.storage import arrays, atomic
+from pulmoscan.storage import tables as parquet
 
 NAMED = 3  # defects that the error of --on-defect fail names
 COLUMNS = [
@@ -87,9 +80,9 @@ def main(argv: Sequence[str]) -> None:
     if arguments.threads < 1:
         raise ValueError("--threads is 1 or more")
     cv2.setNumThreads(1)  # the threads are ours: one block each
-    packed = packing.Packed(arguments.images, arguments.masks)
+    packed = measures.Packed(arguments.images, arguments.masks)
     decoded = parquet.read(arguments.decoded, "the packing")
-    files = rawtable.read(arguments.files)
+    files = raw_table.read(arguments.files)
     packed.check(len(decoded))
     with ThreadPoolExecutor(arguments.threads) as pool:
         measured = packed.measure(decoded, pool.map)
@@ -104,8 +97,8 @@ def main(argv: Sequence[str]) -> None:
 
 def describe(
     decoded: pd.DataFrame,
-    measured: packing.Measured,
-    files: Sequence[rawtable.RawFile],
+    measured: measures.Measured,
+    files: Sequence[raw_table.RawFile],
     contents: dict[str, bytes | None],
 ) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
     """Return the table of images and the tables of the module by name.
@@ -149,12 +142,12 @@ def describe(
                 "correlation": pairs["correlation"].round(6),
             }
         ),
-        "defects": _defects(images, rawtable.masks_without_image(files)),
+        "defects": _defects(images, raw_table.masks_without_image(files)),
     }
     return images[COLUMNS], tables
 
 
-def _duplicate_pairs(decoded: pd.DataFrame, measured: packing.Measured) -> pd.DataFrame:
+def _duplicate_pairs(decoded: pd.DataFrame, measured: measures.Measured) -> pd.DataFrame:
     """Return ``duplicates.find`` in rows of the data set.
 
     Images that could not be read or have one grey level show no radiograph and are left out; those
@@ -185,7 +178,7 @@ def _with_spanning_groups(images: pd.DataFrame) -> pd.Series:
     return defects
 
 
-def _defects(images: pd.DataFrame, lone_masks: Sequence[rawtable.RawFile]) -> pd.DataFrame:
+def _defects(images: pd.DataFrame, lone_masks: Sequence[raw_table.RawFile]) -> pd.DataFrame:
     rows = [
         (image, class_name, defect)
         for image, class_name, defects in images[["image", "class", "defects"]].itertuples(
@@ -210,10 +203,10 @@ def _fail(defects: pd.DataFrame) -> None:
     )
 
 
-def _metadata_files(raw: Path, files: Sequence[rawtable.RawFile]) -> dict[str, bytes | None]:
+def _metadata_files(raw: Path, files: Sequence[raw_table.RawFile]) -> dict[str, bytes | None]:
     by_path = {str(file.path): file for file in files}
     found = {name: by_path.get(name + METADATA_SUFFIX) for name in CLASSES}
-    return {name: file and rawtable.content(raw, file) for name, file in found.items()}
+    return {name: file and raw_table.content(raw, file) for name, file in found.items()}
 
 
 def _write(

@@ -17,8 +17,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pulmoscan import arrays, classifiers, command, labelling, pixels
-from pulmoscan.atomic import replacing
+from pulmoscan import command
+from pulmoscan.data import labelling
+from pulmoscan.inputs import pixels
+from pulmoscan.networks import classifiers
+from pulmoscan.storage import arrays
+from pulmoscan.storage.atomic import replacing
 
 BATCH = 256  # images; a histogram takes 1 kB
 # What training.json says of a network and cannot say of a classifier.

@@ -10,7 +10,8 @@ resampling with its shortfalls, and the published figures.
 Outputs: ``runs.tsv`` (one row a selected run and seed), one file for each published table, one row
 a published figure: the mean over seeds with its 95 % interval (Wilson, on the images of one
 evaluation), the standard deviation between seeds, and where the run was not made, why; and
-``protocol.tsv``, the published protocol beside the recommended one (see `pulmoscan.protocols`).
+``protocol.tsv``, the published protocol beside the recommended one (see
+`pulmoscan.results.protocols`).
 """
 
 import argparse
@@ -20,8 +21,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
-from pulmoscan import command, comparison, metrics, protocols, published, runs
-from pulmoscan.atomic import replacing
+from pulmoscan import command
+from pulmoscan.config import runs
+from pulmoscan.results import comparison, metrics, protocols, published
+from pulmoscan.storage.atomic import replacing
 
 
 def read_trainings(folder: Path, seeds: Sequence[int]) -> dict[int, published.Training]:

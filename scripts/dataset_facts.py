@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
-from pulmoscan import command, sources
-from pulmoscan.atomic import replacing
-from pulmoscan.published import number
+from pulmoscan import command
+from pulmoscan.data import collections
+from pulmoscan.results.published import number
+from pulmoscan.storage.atomic import replacing
 
 TABLES = ("classes", "modes", "sources", "class_by_source", "useful_area", "intensity")
 COLUMNS = ["fact", "class_or_set", "published", "reproduced", "difference", "status", "note"]
@@ -71,7 +72,7 @@ def measure(
         table = tables["sources"].set_index("source")
         return (table.loc[part, "share"] if part in table.index else 0), ""
     if fact == "sources":
-        return (tables["sources"]["source"] != sources.UNKNOWN).sum(), ""
+        return (tables["sources"]["source"] != collections.UNKNOWN).sum(), ""
     if fact in STATISTICS:
         return _intensity(tables["intensity"], subject, STATISTICS[fact])
     if fact == "validation-from-train":

@@ -16,8 +16,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
-from pulmoscan import atomic, command, rawfolder
-from pulmoscan.rawfolder import DatabaseFile
+from pulmoscan import command
+from pulmoscan.data import raw_folder
+from pulmoscan.data.raw_folder import DatabaseFile
+from pulmoscan.storage import atomic
 
 SOURCES = ("kaggle", "sample", "local", "phantom")
 
@@ -40,7 +42,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--table", type=Path, required=True)
     args = parser.parse_args(argv)
     with source_files(args) as files:
-        rawfolder.write(files, args.raw, args.table, args.threads)
+        raw_folder.write(files, args.raw, args.table, args.threads)
 
 
 def source_files(args: argparse.Namespace) -> AbstractContextManager[list[DatabaseFile]]:
@@ -49,15 +51,15 @@ def source_files(args: argparse.Namespace) -> AbstractContextManager[list[Databa
     A source is imported when it is asked for: the client of Kaggle alone takes a second.
     """
     if args.source == "kaggle":
-        from pulmoscan import kaggle
+        from pulmoscan.acquire import kaggle
 
         return kaggle.database_files(args.cache)
     if args.source == "sample":
-        from pulmoscan import sample
+        from pulmoscan.acquire import sample
 
         return sample.database_files(args.cache, args.manifest)
     if args.source == "local":
-        from pulmoscan import local
+        from pulmoscan.acquire import local
 
         return local.database_files(args.path)
     return phantom_files(args.phantom, args.raw.parent)
@@ -66,14 +68,15 @@ def source_files(args: argparse.Namespace) -> AbstractContextManager[list[Databa
 @contextmanager
 def phantom_files(settings: dict, scratch: Path) -> Iterator[list[DatabaseFile]]:
     """Give the files of a phantom database, made in a temporary folder in ``scratch``."""
-    from pulmoscan import local, phantom
+    from pulmoscan.acquire import local
+    from pulmoscan.phantom import database
 
     with ExitStack() as stack:
         with atomic.writing(scratch):
             scratch.mkdir(parents=True, exist_ok=True)
             temporary = tempfile.TemporaryDirectory(dir=scratch, prefix=".phantom-")
             folder = Path(stack.enter_context(temporary))
-            phantom.write_database(folder, **settings)
+            database.write_database(folder, **settings)
         yield local.folder_files(folder, origin="phantom")
 
 

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pulmoscan import command, metrics
-from pulmoscan.atomic import replacing
+from pulmoscan import command
+from pulmoscan.results import metrics
+from pulmoscan.storage.atomic import replacing
 
 COLUMNS = [
     "model",

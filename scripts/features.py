@@ -23,8 +23,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from pulmoscan import arrays, backend, cache, command, pixels
-from pulmoscan.atomic import replacing
+from pulmoscan import command
+from pulmoscan.backends import backend
+from pulmoscan.inputs import cached_features, pixels
+from pulmoscan.storage import arrays
+from pulmoscan.storage.atomic import replacing
 
 if TYPE_CHECKING:
     import keras
@@ -38,14 +41,15 @@ def main(argv: Sequence[str]) -> None:
     options = _parse(argv)
     rows = union_of_rows(options.samplings)
     backend.configure(options.threads)
-    from pulmoscan import batches, networks
+    from pulmoscan.inputs import batches
+    from pulmoscan.networks import build
 
-    network = networks.build(options.network, CLASSES, options.weights)
-    networks.freeze(network, options.unfreeze)
-    frozen, _ = networks.split(network)
-    described = cache.describe(
+    network = build.build(options.network, CLASSES, options.weights)
+    build.freeze(network, options.unfreeze)
+    frozen, _ = build.split(network)
+    described = cached_features.describe(
         [] if frozen is None else batches.crossing(frozen),
-        networks.first_trained(network),
+        build.first_trained(network),
         len(rows),
         np.dtype(options.dtype),
         options.limit_gb,
@@ -67,7 +71,7 @@ def main(argv: Sequence[str]) -> None:
         options.pixels,
         options.network["input_size"],
     )
-    width = sum(cache.sizes(described["tensors"]))
+    width = sum(cached_features.sizes(described["tensors"]))
     digest = hashlib.sha256()
     with replacing(options.output) as path, path.open("wb") as file:
         arrays.begin(file, options.dtype, (len(rows), width))

@@ -21,8 +21,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pulmoscan import arrays, backend, command, gradcam, panels, pixels
-from pulmoscan.atomic import replacing
+from pulmoscan import command
+from pulmoscan.backends import backend
+from pulmoscan.explain import gradcam, panels
+from pulmoscan.inputs import pixels
+from pulmoscan.storage import arrays
+from pulmoscan.storage.atomic import replacing
 
 PROBABILITY = "p_"
 

@@ -8,7 +8,7 @@ Inputs: the folder ``raw/`` and the table of its files, whose hashes are checked
 Outputs: images (n x size x size uint8 grey), masks (the same, 1 inside the lungs and 0 outside),
 and a table with one row an image in the same order, by class, then number: ``image, class, width,
 height, mode, equal_channels, mask_width, mask_height, mask_binary, mean, sd, sha256, pixel_sha256,
-defects`` as in ``pulmoscan.radiographs``. An image or mask that cannot be used is zeros; its
+defects`` as in ``pulmoscan.data.radiographs``. An image or mask that cannot be used is zeros; its
 ``defects`` say why, joined by "; ".
 """
 
@@ -23,8 +23,10 @@ from typing import BinaryIO
 import cv2
 import numpy as np
 import pandas as pd
-from pulmoscan import arrays, atomic, command, rawtable
-from pulmoscan.radiographs import read
+from pulmoscan import command
+from pulmoscan.data import raw_table
+from pulmoscan.data.radiographs import read
+from pulmoscan.storage import arrays, atomic
 
 BLOCK = 8  # pairs that a thread decodes, and writes, at a time
 SETTLED = 32  # blocks after which the disk has to have what was written
@@ -56,7 +58,7 @@ def main(argv: Sequence[str]) -> None:
     if arguments.size < 1 or arguments.threads < 1:
         raise ValueError("--size and --threads are 1 or more")
     cv2.setNumThreads(1)  # the threads are ours: one pair each
-    pairs = rawtable.pairs(rawtable.read(arguments.files))
+    pairs = raw_table.pairs(raw_table.read(arguments.files))
     with ExitStack() as outputs:
         images, masks, decoded = (
             outputs.enter_context(atomic.replacing(path))
@@ -67,7 +69,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def pack(
-    pairs: Sequence[rawtable.Pair], raw: Path, size: int, threads: int, paths: tuple[Path, Path]
+    pairs: Sequence[raw_table.Pair], raw: Path, size: int, threads: int, paths: tuple[Path, Path]
 ) -> pd.DataFrame:
     """Write the packed images and masks to ``paths`` and return the table of the module.
 
@@ -84,8 +86,8 @@ def pack(
         # File by file, then image by image: a processor does one thing quicker than two in turn.
         contents = [
             (
-                rawtable.content(raw, pair.image),
-                None if pair.mask is None else rawtable.content(raw, pair.mask),
+                raw_table.content(raw, pair.image),
+                None if pair.mask is None else raw_table.content(raw, pair.mask),
             )
             for pair in pairs[start : start + BLOCK]
         ]

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pandas as pd
 from pulmoscan import command
-from pulmoscan.atomic import replacing
+from pulmoscan.storage.atomic import replacing
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = [

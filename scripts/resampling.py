@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 from pulmoscan import command
-from pulmoscan.atomic import replacing
+from pulmoscan.storage.atomic import replacing
 
 
 def main(argv: Sequence[str]) -> None:

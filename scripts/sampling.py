@@ -17,8 +17,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from pulmoscan import command, parquet, samplings
-from pulmoscan.atomic import replacing
+from pulmoscan import command
+from pulmoscan.data import samplings
+from pulmoscan.storage import tables
+from pulmoscan.storage.atomic import replacing
 
 
 def main(argv: Sequence[str]) -> None:
@@ -32,7 +34,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--output", type=Path, required=True, help="Parquet table to write")
     parser.add_argument("--counts", type=Path, required=True, help="TSV table to write")
     arguments = parser.parse_args(argv)
-    split = parquet.read(arguments.split, "the split")
+    split = tables.read(arguments.split, "the split")
     test, validation = arguments.shares["test"], arguments.shares["validation"]
     images, counts = samplings.select(arguments.name, split, arguments.settings, test, validation)
     shortfall = counts["shortfall"].iloc[0]

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pandas as pd
 from pulmoscan import command
-from pulmoscan.atomic import replacing
-from pulmoscan.metrics import wilson
+from pulmoscan.results.metrics import wilson
+from pulmoscan.storage.atomic import replacing
 
 
 def score(images: pd.DataFrame) -> tuple[int, int, float]:

@@ -15,8 +15,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from pulmoscan import command, parquet, splits
-from pulmoscan.atomic import replacing
+from pulmoscan import command
+from pulmoscan.data import splits
+from pulmoscan.storage import tables
+from pulmoscan.storage.atomic import replacing
 
 
 def main(argv: Sequence[str]) -> None:
@@ -26,7 +28,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--scheme", type=json.loads, required=True, help="entry of splits, JSON")
     parser.add_argument("--output", type=Path, required=True, help="Parquet table to write")
     arguments = parser.parse_args(argv)
-    table = splits.assign(parquet.read(arguments.images, "the audit"), **arguments.scheme)
+    table = splits.assign(tables.read(arguments.images, "the audit"), **arguments.scheme)
     with replacing(arguments.output) as path:
         table.to_parquet(path, index=False)
     counts = table.groupby(["class", "split"]).size().unstack(fill_value=0)

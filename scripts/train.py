@@ -22,23 +22,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from pulmoscan import (
-    arrays,
-    backend,
-    cache,
-    checkpoint,
-    codedigest,
-    command,
-    hyperparameters,
-    labelling,
-    stages,
-    training_options,
-)
-from pulmoscan.atomic import replacing
+from pulmoscan import command
+from pulmoscan.backends import backend
+from pulmoscan.config import hyperparameters, stages
+from pulmoscan.data import labelling
+from pulmoscan.inputs import cached_features
+from pulmoscan.storage import arrays, checkpoint, code_digest
+from pulmoscan.storage.atomic import replacing
+from pulmoscan.training import options as training_options
 
 if TYPE_CHECKING:
-    from pulmoscan.networks import Network
-    from pulmoscan.training import Progress
+    from pulmoscan.networks.build import Network
+    from pulmoscan.training.loop import Progress
 
 
 def main(argv: Sequence[str]) -> None:
@@ -49,7 +44,9 @@ def main(argv: Sequence[str]) -> None:
         options.network, options.training = chosen(options.network, options.training, found)
     settings = options.training
     plan = stages.resolve(settings, options.unfreeze)
-    descriptions = {key: cache.description(path) for key, path in options.features.items()}
+    descriptions = {
+        key: cached_features.description(path) for key, path in options.features.items()
+    }
     check_features(list(descriptions), plan, options.augment is not None)
     kept = {key: described for key, described in descriptions.items() if described["kept"]}
     sampling = pd.read_parquet(options.sampling)
@@ -61,10 +58,12 @@ def main(argv: Sequence[str]) -> None:
         settings["xla"],
     )
     import keras
-    from pulmoscan import batches, networks, training
+    from pulmoscan.inputs import batches
+    from pulmoscan.networks import build
+    from pulmoscan.training import loop
 
     keras.utils.set_random_seed(options.seed)
-    network = networks.build(options.network, len(classes), options.weights)
+    network = build.build(options.network, len(classes), options.weights)
     for stage, valid in zip(plan, features_valid(network, plan), strict=True):
         stage["cached"] = valid and stage["unfreeze"] in kept
     rows = sampling["row"].to_numpy()
@@ -84,28 +83,28 @@ def main(argv: Sequence[str]) -> None:
         size = settings["batch_size"]
         return batches.Batches(sources[index], rows[part], labels[part], size, **order)
 
-    def prepare(index: int) -> training.Stage:
+    def prepare(index: int) -> loop.Stage:
         stage = plan[index]
-        networks.freeze(network, stage["unfreeze"])
-        frozen, trained = networks.split(network)
+        build.freeze(network, stage["unfreeze"])
+        frozen, trained = build.split(network)
         if stage["cached"]:
             sources[index].check(batches.crossing(frozen) if frozen else [])
-        model = trained if stage["cached"] else networks.joined(network, frozen, trained)
-        training.compile_model(model, stage["learning_rate"], in_force.jit_compile)
+        model = trained if stage["cached"] else build.joined(network, frozen, trained)
+        loop.compile_model(model, stage["learning_rate"], in_force.jit_compile)
         stage["trainable_parameters"] = count(network.model.trainable_weights)
         order = {"seed": options.seed, "augment": options.augment}
-        return training.Stage(
+        return loop.Stage(
             model,
             trained,
             lambda epoch: some(index, split == "train", epoch=epoch, **order),
             some(index, split == "validation"),
-            training.Settings(**{key: stage[key] for key in stages.SETTINGS}),
+            loop.Settings(**{key: stage[key] for key in stages.SETTINGS}),
         )
 
     identity = _identity(options, kept, rows if on_pixels else rows[:0], in_force.threads)
     with backend.fitting(settings["batch_size"]):
-        progress, steps = training.train(prepare, len(plan), options.checkpoint, identity)
-        probabilities = training.predict(steps, some(-1, split != "train"))
+        progress, steps = loop.train(prepare, len(plan), options.checkpoint, identity)
+        probabilities = loop.predict(steps, some(-1, split != "train"))
     facts = {
         "n_train": int((split == "train").sum()),
         **_facts(network, progress, plan, kept),
@@ -118,7 +117,7 @@ def main(argv: Sequence[str]) -> None:
     table = sampling.loc[split != "train", ["image", "split", "label"]].reset_index(drop=True)
     for index, name in enumerate(classes):
         table[f"p_{name}"] = probabilities[:, index]
-    history = pd.DataFrame(progress.history, columns=list(training.HISTORY))
+    history = pd.DataFrame(progress.history, columns=list(loop.HISTORY))
     _write(options.output, network, history, table, facts)
     checkpoint.remove(options.checkpoint)
 
@@ -160,9 +159,9 @@ def features_valid(network: "Network", plan: Sequence[Mapping]) -> list[bool]:
 
     They are not where a stage before has trained layers that the stage itself freezes.
     """
-    from pulmoscan import networks
+    from pulmoscan.networks import build
 
-    numbers = [len(networks.trainable_layers(network, stage["unfreeze"])) for stage in plan]
+    numbers = [len(build.trainable_layers(network, stage["unfreeze"])) for stage in plan]
     return [number == max(numbers[: index + 1]) for index, number in enumerate(numbers)]
 
 
@@ -178,15 +177,15 @@ def _facts(
 
     What is said once is that of the last stage.
     """
-    from pulmoscan import networks
+    from pulmoscan.networks import build
 
     cached = kept[plan[-1]["unfreeze"]] if plan[-1]["cached"] else {}
     return {
         "epochs": len(progress.history),
         "parameters": int(network.model.count_params()),
         "trainable_parameters": plan[-1]["trainable_parameters"],
-        "trained_layers": networks.trained_layers(network),
-        "first_trained": networks.first_trained(network),
+        "trained_layers": build.trained_layers(network),
+        "first_trained": build.first_trained(network),
         "cached": cached.get("bytes"),
         "features_dtype": cached.get("dtype"),
         "seconds": round(progress.seconds, 3),
@@ -223,7 +222,7 @@ def _identity(options: argparse.Namespace, kept: Mapping, rows: np.ndarray, thre
         features=kept,
         threads=threads,
         backend=backend.describe(),
-        code=codedigest.code_digest(__file__),
+        code=code_digest.code_digest(__file__),
     )
 
 

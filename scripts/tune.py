@@ -19,19 +19,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from pulmoscan import (
-    arrays,
-    backend,
-    cache,
-    checkpoint,
-    codedigest,
-    command,
-    hyperparameters,
-    labelling,
-    stages,
-    training_options,
-)
-from pulmoscan.atomic import replacing
+from pulmoscan import command
+from pulmoscan.backends import backend
+from pulmoscan.config import hyperparameters, stages
+from pulmoscan.data import labelling
+from pulmoscan.inputs import cached_features
+from pulmoscan.storage import arrays, checkpoint, code_digest
+from pulmoscan.storage.atomic import replacing
+from pulmoscan.training import options as training_options
 
 ITERATIONS = 1  # where the search does not say
 VALIDATION_BATCH = 256  # at least, of features: for a small head a batch of any size takes as long
@@ -50,7 +45,8 @@ def main(argv: Sequence[str]) -> None:
         settings["mixed_precision"] if described is None else "off",
         settings["xla"],
     )
-    from pulmoscan import batches, training, tuning
+    from pulmoscan.inputs import batches
+    from pulmoscan.training import loop, search
 
     rows = sampling["row"].to_numpy()
     labels = np.searchsorted(classes, sampling["label"])
@@ -61,35 +57,35 @@ def main(argv: Sequence[str]) -> None:
         source = source.keep(rows[split != "test"])
     else:
         features = batches.Features.open(options.features[options.unfreeze])
-        source = tuning.held(features, rows[split != "test"])
+        source = search.held(features, rows[split != "test"])
 
     def build(values: Mapping) -> object:
         network = hyperparameters.fill(options.network, values)
         if described is None:
-            return tuning.architecture(network, len(classes))
-        return tuning.head(network["head"], described["tensors"], len(classes))
+            return search.architecture(network, len(classes))
+        return search.head(network["head"], described["tensors"], len(classes))
 
     def some(part: str, size: int, **order: int) -> batches.Batches:
         chosen = split == part
         return batches.Batches(source, rows[chosen], labels[chosen], size, **order)
 
     size = settings["batch_size"]
-    trainer = tuning.Trainer(
+    trainer = search.Trainer(
         build,
         lambda seed, epoch: some("train", size, seed=seed, epoch=epoch),
         some("validation", size if described is None else max(size, VALIDATION_BATCH)),
-        training.Settings(**{key: settings.get(key) for key in stages.SETTINGS}),
+        loop.Settings(**{key: settings.get(key) for key in stages.SETTINGS}),
         options.tune["seed"],
         in_force.jit_compile,
     )
     identity = _identity(options, described, sampling, in_force.threads)
     with backend.fitting(size):
-        found = tuning.search(options.tune, trainer.run, options.checkpoint, identity)
+        found = search.search(options.tune, trainer.run, options.checkpoint, identity)
     with replacing(options.output / "trials.tsv") as path:
         table(found).to_csv(path, sep="\t", index=False)
     with replacing(options.output / "best.json") as path:
         path.write_text(json.dumps(best(found), indent=2) + "\n", encoding="utf-8")
-    tuning.remove(options.checkpoint)
+    search.remove(options.checkpoint)
 
 
 def check(network: Mapping, tune: Mapping, unfreeze: str, features: Mapping) -> dict | None:
@@ -110,7 +106,7 @@ def check(network: Mapping, tune: Mapping, unfreeze: str, features: Mapping) -> 
             f"unfreeze 0 and --features 0=FILE, but unfreeze is {unfreeze!r} and there are "
             f"features of {', '.join(features) or 'none'}"
         )
-    described = cache.description(features[unfreeze])
+    described = cached_features.description(features[unfreeze])
     if not described["kept"]:
         raise ValueError(
             f"{features[unfreeze]} holds no features: {described['bytes'] / 1e9:.1f} GB were above "
@@ -166,7 +162,7 @@ def _identity(
         features=described,
         threads=threads,
         versions=versions,
-        code=codedigest.code_digest(__file__),
+        code=code_digest.code_digest(__file__),
     )
 
 

@@ -4,8 +4,8 @@ Settings: the backbone with its constructor arguments, and the source of the wei
 Keras fetches the file that it publishes and checks its hash; ``folder``: a file of the user's,
 ``<backbone>.weights.h5`` or under the name that Keras gives it; ``none``: random initialisation
 from a seed. Inputs: none but these. Outputs: ``<backbone>.weights.h5`` for the network without top
-that `pulmoscan.backbones.build` makes, and with ``--record`` a table of one row that says what was
-read: backbone, source, file, bytes, sha256, url.
+that `pulmoscan.networks.backbones.build` makes, and with ``--record`` a table of one row that says
+what was read: backbone, source, file, bytes, sha256, url.
 """
 
 import argparse
@@ -18,8 +18,11 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import pandas as pd
-from pulmoscan import arrays, backbones, backend, checkpoint, command
-from pulmoscan.atomic import replacing, writing
+from pulmoscan import command
+from pulmoscan.backends import backend
+from pulmoscan.networks import backbones
+from pulmoscan.storage import arrays, checkpoint
+from pulmoscan.storage.atomic import replacing, writing
 
 if TYPE_CHECKING:
     import keras

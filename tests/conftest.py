@@ -22,7 +22,7 @@ class ByFile(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         path = Path(nodeid.partition("::")[0])
-        return path.parent.name if path.parent.name == "workflow" else path.name
+        return path.parent.name if path.parent.name == "workflow" else str(path)
 
 
 @pytest.hookimpl(optionalhook=True)  # without pytest-xdist nobody asks

@@ -1,1 +1,20 @@
-"""What the scripts of the workflow share, one module a subject."""
+"""What the scripts of the workflow share, in rooms with one subject each.
+
+Data flows one way: a room imports only from the rooms before it, in the order of ``ROOMS``. The
+modules beside the rooms, `command` and `spelling`, import from none of them.
+"""
+
+ROOMS = (
+    "storage",
+    "data",
+    "acquire",
+    "phantom",
+    "inputs",
+    "networks",
+    "config",
+    "backends",
+    "training",
+    "explain",
+    "results",
+    "report",
+)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from pulmoscan import backend
+from pulmoscan.backends import backend
 
 backend.configure(threads=2)
 
@@ -26,7 +26,7 @@ import memory  # noqa: E402
 import published  # noqa: E402
 import rules  # noqa: E402
 import weights  # noqa: E402
-from pulmoscan import networks  # noqa: E402
+from pulmoscan.networks import build  # noqa: E402
 
 LABELS = ("COVID", "Lung_Opacity", "Normal", "Viral Pneumonia")
 SMALL = {"backbone": "MobileNet", "arguments": {"alpha": 0.25}, "input_size": 32}
@@ -170,8 +170,8 @@ def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("unfreeze", [0, 19])
 def test_both_ways_train_the_same_network(small_weights, unfreeze):
-    ours = networks.build(SMALL | {"head": rules.HEAD}, 4, small_weights)
-    networks.freeze(ours, str(unfreeze))
+    ours = build.build(SMALL | {"head": rules.HEAD}, 4, small_weights)
+    build.freeze(ours, str(unfreeze))
     options = argparse.Namespace(**SMALL, weights=small_weights, unfreeze=unfreeze)
     theirs = published.network(options, 4, dense=(128, 32), dropout=0.2)
     ours_head, theirs_head = (

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from pulmoscan.atomic import replacing
+from pulmoscan.storage.atomic import replacing
 
 SCRIPT = """
 import sys

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pulmoscan import backend
+from pulmoscan.backends import backend
 
 backend.configure(threads=2)
 

@@ -14,18 +14,11 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from pulmoscan import (
-    arrays,
-    batches,
-    cache,
-    checkpoint,
-    dataset_figures,
-    figures,
-    page,
-    page_tables,
-    phantom,
-)
-from pulmoscan.sources import from_url
+from pulmoscan.data.collections import from_url
+from pulmoscan.inputs import batches, cached_features
+from pulmoscan.phantom import database as phantom
+from pulmoscan.report import dataset_figures, figures, page, tables
+from pulmoscan.storage import arrays, checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>'
@@ -58,7 +51,7 @@ def pickled(tmp_path, monkeypatch):
 def test_no_array_is_unpickled(pickled):
     with pytest.raises(ValueError, match=re.escape(str(pickled))):
         arrays.Stored(pickled)
-    shutil.copy(pickled, cache.rows_file(Path("good.npy")))
+    shutil.copy(pickled, cached_features.rows_file(Path("good.npy")))
     np.save("good.npy", np.zeros((1, 1), np.float32))
     Path("good.json").write_text('{"tensors": []}')
     with pytest.raises(ValueError, match=r"pickle|Object arrays"):
@@ -131,7 +124,7 @@ def test_code_calls_nothing_that_executes_data(path, tree):
 
 @pytest.fixture(scope="module")
 def keras():
-    from pulmoscan import backend
+    from pulmoscan.backends import backend
 
     backend.configure(threads=1)
     import keras
@@ -166,7 +159,7 @@ def test_a_model_with_code_in_it_is_not_loaded(keras, tmp_path):
 @pytest.mark.parametrize("name", ["mobilenet_0_25.weights.h5", "mobilenet_2_5_224_tf_no_top.h5"])
 def test_a_weights_file_reads_no_other_file(keras, tmp_path, name):
     """HDF5 can keep an array in any file of the machine: it would end in a saved model."""
-    from pulmoscan import backbones
+    from pulmoscan.networks import backbones
 
     arguments = {"alpha": 0.25}
     model = backbones.build("MobileNet", arguments, 32)
@@ -227,9 +220,9 @@ def compared_rows(**changed: object) -> pd.DataFrame:
     [
         lambda path: page.table(pd.DataFrame({HOSTILE: [HOSTILE], "n": [1]}), {"n": page.count}),
         lambda path: page.table(pd.DataFrame({"a": [HOSTILE]}), names={"a": HOSTILE}, wide=["a"]),
-        lambda path: page_tables.compared(compared_rows()),
-        lambda path: page_tables.compared(compared_rows(status=f"not run: {HOSTILE}")),
-        lambda path: page_tables.settings(compared_rows(published=HOSTILE, reproduced=HOSTILE)),
+        lambda path: tables.compared(compared_rows()),
+        lambda path: tables.compared(compared_rows(status=f"not run: {HOSTILE}")),
+        lambda path: tables.settings(compared_rows(published=HOSTILE, reproduced=HOSTILE)),
         lambda path: page.folded(HOSTILE, ""),
         lambda path: page.figure(path, HOSTILE),
         lambda path: page.table(

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from pulmoscan import backbones, backend
+from pulmoscan.backends import backend
+from pulmoscan.networks import backbones
 
 backend.configure(threads=2)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from pulmoscan import phantom
+from pulmoscan.phantom import database as phantom
 
 CONFIGS = ("tests/config/demo.yaml", "tests/config/tiny.yaml")
 IMAGES_PER_CLASS = 14

@@ -67,15 +67,15 @@ def test_a_parameter_of_one_model_leaves_the_others(finished):
     [
         ("scripts/gradcam.py", {"gradcam"}),
         ("scripts/evaluate.py", {"evaluate", "compare"}),
-        ("scripts/pulmoscan/pixels.py", {"features", "tune", "classify"} | TRAIN),
-        ("scripts/pulmoscan/duplicates.py", {"audit", "split"} | AFTER_SPLIT),
-        ("scripts/pulmoscan/local.py", {"download"} | AFTER_DOWNLOAD),
-        ("scripts/pulmoscan/kaggle.py", set()),  # the data set is local
-        ("scripts/pulmoscan/networks.py", {"features", "tune"} | TRAIN),
-        ("scripts/pulmoscan/backbones.py", {"weights", "features", "tune"} | TRAIN),
+        ("scripts/pulmoscan/inputs/pixels.py", {"features", "tune", "classify"} | TRAIN),
+        ("scripts/pulmoscan/data/duplicates.py", {"audit", "split"} | AFTER_SPLIT),
+        ("scripts/pulmoscan/acquire/local.py", {"download"} | AFTER_DOWNLOAD),
+        ("scripts/pulmoscan/acquire/kaggle.py", set()),  # the data set is local
+        ("scripts/pulmoscan/networks/build.py", {"features", "tune"} | TRAIN),
+        ("scripts/pulmoscan/networks/backbones.py", {"weights", "features", "tune"} | TRAIN),
         ("scripts/tune.py", {"tune", "train"} | AFTER_TRAIN),
         ("scripts/classify.py", {"classify", "evaluate", "compare"}),
-        ("scripts/pulmoscan/figures.py", set()),
+        ("scripts/pulmoscan/report/figures.py", set()),
     ],
 )
 def test_code_reruns_the_rules_that_import_it(editable, file, expected):
@@ -97,11 +97,11 @@ def test_the_form_of_code_reruns_nothing(editable):
 
 
 def test_a_rerun_for_code_names_the_module_that_changed(editable):
-    path = editable.folder / "scripts/pulmoscan/panels.py"
+    path = editable.folder / "scripts/pulmoscan/explain/panels.py"
     path.write_text(path.read_text().replace("OPACITY = 0.5", "OPACITY = 0.4"))
     done = editable.snakemake("--dry-run")
     reasons = set(re.findall(r"reason: Params have changed.*", done.stdout))
-    assert all("before: 'pulmoscan/panels.py " in reason for reason in reasons), reasons
+    assert all("before: 'pulmoscan/explain/panels.py " in reason for reason in reasons), reasons
     assert editable.pending() - PAGE == {"gradcam"}
 
 

@@ -7,7 +7,7 @@ import re
 import keras
 import numpy as np
 import pandas as pd
-from pulmoscan import pixels
+from pulmoscan.inputs import pixels
 from sklearn.metrics import accuracy_score, f1_score
 
 

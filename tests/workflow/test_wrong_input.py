@@ -69,7 +69,7 @@ def parsed(folder: Path, commands: dict[str, list[str]]) -> dict[str, tuple[int,
 
     def outcomes(names: list[str]) -> dict[str, tuple[int, str]]:
         done = subprocess.run(
-            [sys.executable, Path(__file__).with_name("parsing.py")],
+            [sys.executable, ROOT / "tests/helpers/parsing.py"],
             input=json.dumps([commands[name] for name in names]),
             cwd=folder,
             env=environment(),

@@ -16,9 +16,13 @@ from snakemake.utils import update_config
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from pulmoscan import backbones, backend, codedigest, configuration, local, models, stages
-from pulmoscan import runs as run_table
-from pulmoscan.atomic import replacing
+from pulmoscan.acquire import local
+from pulmoscan.backends import backend
+from pulmoscan.config import check, models, stages
+from pulmoscan.config import runs as run_table
+from pulmoscan.networks import backbones
+from pulmoscan.storage import code_digest
+from pulmoscan.storage.atomic import replacing
 
 os.environ.update(
     # The interpreter of Snakemake is that of the scripts, unless a conda environment comes before it.
@@ -37,16 +41,16 @@ os.environ.update(
 )
 
 # Snakemake leaves numbers inside a list or mapping of --config as text.
-update_config(config, configuration.typed(workflow.config_settings.config))
+update_config(config, check.typed(workflow.config_settings.config))
 
 PUBLISHED_TABLES = list(pd.read_csv(ROOT / "workflow/published.tsv", sep="\t")["table"].unique())
 
 try:
-    configuration.check_files(workflow.configfiles)
-    configuration.check(config, ROOT / "workflow/schemas/config.schema.yaml")
+    check.check_files(workflow.configfiles)
+    check.check(config, ROOT / "workflow/schemas/config.schema.yaml")
     RUN_FILTER = run_table.with_quotes(config["run_filter"])
     RUNS = run_table.select(run_table.read(config["runs"]), RUN_FILTER)
-    configuration.check_runs(config, RUNS, PUBLISHED_TABLES)
+    check.check_runs(config, RUNS, PUBLISHED_TABLES)
     MODELS = models.resolve(config)
     # Numbers differ between backends: a parameter of what computes with Keras.
     KERAS_BACKEND = backend.chosen()
@@ -102,7 +106,7 @@ def code(script, without=()):
     """
     return [
         f"{module} {digest}"
-        for module, digest in codedigest.module_digests(ROOT / script, without).items()
+        for module, digest in code_digest.module_digests(ROOT / script, without).items()
     ]
 
 
@@ -113,8 +117,13 @@ def other_sources():
     """
     source = config["dataset"]["source"]
     used = {source, "local"} if source == "phantom" else {source}
-    unused = {"kaggle", "sample", "local", "phantom"} - used
-    return tuple(sorted(f"pulmoscan.{name}" for name in unused))
+    modules = {
+        "kaggle": "pulmoscan.acquire.kaggle",
+        "sample": "pulmoscan.acquire.sample",
+        "local": "pulmoscan.acquire.local",
+        "phantom": "pulmoscan.phantom",
+    }
+    return tuple(sorted(module for name, module in modules.items() if name not in used))
 
 
 def as_json(value):

@@ -1,0 +1,4 @@
+"""The backends of Keras: which one computes, on which device, with which loops and gradients.
+
+The only room that names TensorFlow, JAX or PyTorch.
+"""

@@ -1,0 +1,142 @@
+"""The packed arrays, read block by block: what the audit computes from pixels."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pulmoscan.data import duplicates, intensity
+from pulmoscan.data.layout import CLASSES
+from pulmoscan.storage import arrays
+
+BLOCK = 128  # images of a block
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is computed from the pixels of every image, row by row.
+
+    Attributes:
+        histograms: n x 2 x 256 int32, see ``intensity.histograms``.
+        hashes: n uint64, see ``duplicates.perceptual_hash``.
+        thumbnails: n x 64 x 64 uint8, see ``duplicates.reduced``.
+        summed: n integers: in which sum an image is, -1 for none.
+        sums: For each class 2 x s x s float64, whole numbers: the pixelwise sum of its images,
+            whole, and with black outside the mask.
+    """
+
+    histograms: np.ndarray
+    hashes: np.ndarray
+    thumbnails: np.ndarray
+    summed: np.ndarray
+    sums: np.ndarray
+
+
+@dataclass(frozen=True)
+class Packed:
+    """The packed arrays. Each read maps a file anew, so that no more than a block stays in memory.
+
+    Attributes:
+        images: File with n x s x s uint8 grey levels.
+        masks: File with n x s x s uint8, 1 inside the lungs.
+    """
+
+    images: Path
+    masks: Path
+
+    def rows(self, rows: slice | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return images and masks of the given rows."""
+        images, masks = (np.asarray(_mapped(path)[rows]) for path in (self.images, self.masks))
+        return images, masks
+
+    def check(self, count: int) -> None:
+        """Raise ``ValueError`` unless both are whole arrays of ``count`` images of one size."""
+        images, masks = arrays.Stored(self.images), arrays.Stored(self.masks)
+        for stored in (images, masks):
+            if len(stored) != count:
+                raise ValueError(
+                    f"{stored.path} has {len(stored)} images, the table of decoded images {count}: "
+                    "run the packing again"
+                )
+            if stored.dtype != np.uint8 or stored.shape != (count, *images.shape[1:2] * 2):
+                raise ValueError(
+                    f"{stored.path} holds {stored.dtype} of shape {stored.shape}, not the packed "
+                    "images or masks: run the packing again"
+                )
+
+    def measure(self, decoded: pd.DataFrame, map_: Callable = map) -> Measured:
+        """Read every packed image once.
+
+        Args:
+            decoded: one row a packed image with ``class, defects``; one with defects is in no sum.
+            map_: applies a function to the blocks.
+        """
+        side = duplicates.COMPARED
+        count = len(decoded)
+        measured = Measured(
+            np.zeros((count, 2, intensity.LEVELS), np.int32),
+            np.zeros(count, np.uint64),
+            np.zeros((count, side, side), np.uint8),
+            _class_of_usable(decoded),
+            np.zeros((len(CLASSES), 2, *self._size())),
+        )
+
+        def work(start: int) -> dict[int, np.ndarray]:
+            sums: dict[int, np.ndarray] = {}
+            images, masks = self.rows(slice(start, start + BLOCK))
+            for row, (image, mask) in enumerate(zip(images, masks, strict=True), start):
+                measured.histograms[row] = intensity.histograms(image, mask)
+                measured.hashes[row] = duplicates.perceptual_hash(image)
+                measured.thumbnails[row] = duplicates.reduced(image)
+                _add(sums, measured.summed[row], image, mask)
+            return sums
+
+        for sums in map_(work, range(0, count, BLOCK)):
+            for position, values in sums.items():
+                measured.sums[position] += values
+        return measured
+
+    def class_means(self, measured: Measured, images: pd.DataFrame) -> np.ndarray:
+        """Return the pixelwise mean of the images without defects of each class.
+
+        Args:
+            measured: what `measure` returned.
+            images: one row a packed image with ``class, defects``, which may have more defects than
+                were known then.
+
+        Returns:
+            4 x 2 x s x s float32 in 0..255, classes in the order of ``CLASSES``: whole, and with
+            black outside the mask. NaN for a class without such an image.
+        """
+        usable = _class_of_usable(images)
+        sums = measured.sums.copy()
+        for row in np.flatnonzero(measured.summed != usable):
+            too_much: dict[int, np.ndarray] = {}
+            _add(too_much, measured.summed[row], *self.rows(row))
+            for position, values in too_much.items():
+                sums[position] -= values
+        counts = [(usable == position).sum() or np.nan for position in range(len(CLASSES))]
+        return (sums / np.reshape(counts, (-1, 1, 1, 1))).astype(np.float32)
+
+    def _size(self) -> tuple[int, int]:
+        return _mapped(self.images).shape[1:]
+
+
+def _class_of_usable(images: pd.DataFrame) -> np.ndarray:
+    """Return the position of each image's class in ``CLASSES``, -1 for an image with defects."""
+    positions = pd.Index(CLASSES).get_indexer(images["class"])
+    return np.where(images["defects"] == "", positions, -1)
+
+
+def _add(sums: dict[int, np.ndarray], position: int, image: np.ndarray, mask: np.ndarray) -> None:
+    """Add an image to the sum at ``position``, where that is not -1; a first one begins it."""
+    if position >= 0:
+        if position not in sums:
+            sums[position] = np.zeros((2, *image.shape), np.float32)
+        intensity.add_pixels(sums[position], image, mask)
+
+
+def _mapped(path: Path) -> np.ndarray:
+    return np.load(path, mmap_mode="r", allow_pickle=False)

@@ -1,0 +1,175 @@
+"""One radiograph and its lung mask: from two PNG files to two packed arrays and their defects.
+
+The pixels are those of the study: ``cv2.imread(..., IMREAD_GRAYSCALE)``, then a bilinear
+``cv2.resize``. So 16-bit images keep their upper 8 bits, and palettes and alpha channels become
+what OpenCV makes of them; the mode is recorded for the audit. Unlike ``cv2.imread``, an EXIF
+orientation is not applied, since the mask would not follow it.
+"""
+
+import hashlib
+import threading
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from pulmoscan.data import png
+
+DATABASE_MASK = (256, 256)  # width and height of every mask of the database
+LARGE = 2**24  # pixels; at ``png.MOST_BYTES`` decoding takes 0.6 GB
+
+_GREY = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION
+_one_large = threading.Lock()
+
+
+@dataclass
+class Radiograph:
+    """What a pair of files holds. Numbers are 0 (means NaN, text empty) where it cannot be read.
+
+    Attributes:
+        image: s x s uint8 grey levels; zeros when the image cannot be read.
+        mask: s x s uint8, 1 inside the lungs; zeros when the mask cannot be used.
+        width: Of the image as stored, in pixels.
+        height: Of the image as stored, in pixels.
+        mode: ``png.Header.mode`` of the image.
+        equal_channels: Whether a colour image has three equal channels; False for a grey one.
+        mask_width: Of the mask as stored, in pixels.
+        mask_height: Of the mask as stored, in pixels.
+        mask_binary: Whether the mask holds only 0 and 255. Other values are no defect: above 127
+            counts as lung, which is what a mask saved with smooth edges means.
+        mean: Mean grey level (0..255) of the image at its stored size.
+        sd: Standard deviation (divided by n) of the same.
+        pixel_sha256: SHA-256 of the grey pixels (uint8, row by row) at the stored size.
+        defects: Reasons why the pair cannot be used; empty when it can.
+    """
+
+    image: np.ndarray
+    mask: np.ndarray
+    width: int = 0
+    height: int = 0
+    mode: str = ""
+    equal_channels: bool = False
+    mask_width: int = 0
+    mask_height: int = 0
+    mask_binary: bool = False
+    mean: float = float("nan")
+    sd: float = float("nan")
+    pixel_sha256: str = ""
+    defects: list[str] = field(default_factory=list)
+
+
+def read(
+    image_file: bytes, mask_file: bytes | None, image: np.ndarray, mask: np.ndarray
+) -> Radiograph:
+    """Decode an image and its mask, each once.
+
+    Args:
+        image_file: content of the image's PNG file.
+        mask_file: content of the mask's, None when there is none.
+        image: s x s uint8 to write the image to.
+        mask: s x s uint8 to write the mask to.
+
+    Returns:
+        The pair, which holds ``image`` and ``mask``. The mask is resized to its nearest pixels
+        where it has another size than s. Nothing is raised for a bad file: ``defects`` says what is
+        wrong.
+    """
+    pair = Radiograph(image, mask)
+    try:
+        header = png.checked_header(image_file)
+        with _turn(header):
+            _read_image(pair, image_file, header)
+    except ValueError as error:
+        pair.defects.append(f"unreadable image: {error}")
+        image.fill(0)
+    if not _read_mask(pair, mask_file):
+        mask.fill(0)
+    return pair
+
+
+def _turn(header: png.Header) -> AbstractContextManager:
+    """Let one thread at a time decode a large image, so that memory does not grow with threads."""
+    return _one_large if header.width * header.height > LARGE else nullcontext()
+
+
+def _read_image(pair: Radiograph, file: bytes, header: png.Header) -> None:
+    if header.mode == "RGB":
+        colour = _decoded(file, header, cv2.IMREAD_UNCHANGED)
+        pair.equal_channels = _equal_channels(colour)
+        # Grey from equal channels is any of them; OpenCV's own conversion serves the others.
+        grey = colour[..., 0].copy() if pair.equal_channels else _decoded(file, header, _GREY)
+    else:
+        grey = _decoded(file, header, _GREY)
+        if not header.mode.startswith("L"):
+            pair.equal_channels = _equal_channels(_decoded(file, header, cv2.IMREAD_UNCHANGED))
+    pair.width, pair.height, pair.mode = header.width, header.height, header.mode
+    pair.pixel_sha256 = hashlib.sha256(grey).hexdigest()
+    mean, sd = cv2.meanStdDev(grey)
+    pair.mean, pair.sd = float(mean.item()), float(sd.item())
+    cv2.resize(grey, pair.image.shape, dst=pair.image, interpolation=cv2.INTER_LINEAR)
+    darkest, brightest, *_ = cv2.minMaxLoc(pair.image)
+    if darkest == brightest:
+        pair.defects.append("image has one grey level only")
+
+
+def _read_mask(pair: Radiograph, file: bytes | None) -> bool:
+    """Return whether the mask was written; if not, a defect says why."""
+    if file is None:
+        pair.defects.append("no mask")
+        return False
+    try:
+        header = png.checked_header(file)
+        with _turn(header):
+            grey = _decoded(file, header, _GREY)
+    except ValueError as error:
+        pair.defects.append(f"unreadable mask: {error}")
+        return False
+    pair.mask_width, pair.mask_height = header.width, header.height
+    pair.mask_binary = _binary(grey)
+    of_image = (pair.width, pair.height)
+    if pair.width and not _fits((header.width, header.height), of_image):
+        pair.defects.append(
+            f"mask is {header.width}x{header.height}, "
+            f"the image {pair.width}x{pair.height}: expected the same size, or 256x256 if square"
+        )
+        return False
+    if grey.shape != pair.mask.shape:
+        # Nearest pixels keep grey levels as they are, so what is above 127 may be asked after.
+        grey = cv2.resize(grey, pair.mask.shape, interpolation=cv2.INTER_NEAREST)
+    cv2.threshold(grey, 127, 1, cv2.THRESH_BINARY, dst=pair.mask)
+    inside = cv2.countNonZero(pair.mask)
+    if inside == 0:
+        pair.defects.append("mask is all black")
+    elif inside == pair.mask.size:
+        pair.defects.append("mask is all white")
+    return True
+
+
+def _fits(mask: tuple[int, int], image: tuple[int, int]) -> bool:
+    """Return whether both show one field of view: the same size, or as the database has them.
+
+    A mask of any other size is scaled by a guess, and a wrong guess shows in no later number.
+    """
+    return mask == image or (mask == DATABASE_MASK and image[0] == image[1])
+
+
+def _decoded(file: bytes, header: png.Header, flags: int) -> np.ndarray:
+    try:
+        pixels = cv2.imdecode(np.frombuffer(file, np.uint8), flags)
+    except cv2.error:
+        pixels = None
+    if pixels is None or pixels.shape[:2] != (header.height, header.width):
+        raise ValueError("its pixels cannot be decoded")
+    return pixels
+
+
+def _binary(grey: np.ndarray) -> bool:
+    """Return whether h x w uint8 pixels are 0 or 255: as many 255 as not 0 give such a sum."""
+    return cv2.sumElems(grey)[0] == 255 * cv2.countNonZero(grey)
+
+
+def _equal_channels(colour: np.ndarray) -> bool:
+    """Return whether the first three channels of h x w x c pixels are equal."""
+    first = colour[..., 0]
+    return bool((first == colour[..., 1]).all() and (first == colour[..., 2]).all())

@@ -1,0 +1,148 @@
+"""Who is in a run: the first images of each class and part of a split, in its drawn order.
+
+Because every sampling takes images in the same order, a smaller one lies within a larger one part
+by part, and no test image of one run trains another.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+
+from pulmoscan.data.layout import CLASSES
+from pulmoscan.data.splits import PARTS, part_sizes
+
+KEYS = ("per_class", "total", "times", "classes", "labels")
+COLUMNS = ("row", "image", "class", "label", "source", "group", "split")
+COUNT_COLUMNS = ("sampling", "class", "label", "split", "asked", "got", "shortfall")
+
+
+def select(
+    name: str, split: pd.DataFrame, settings: Mapping, test: float, validation: float
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the images of a sampling, and what it asked for and got.
+
+    ``per_class: k`` asks each class for k images over the three parts, cut as the split is cut (see
+    `splits.part_sizes`). ``smallest`` is the size of the smallest class of the whole split, also
+    where the sampling leaves that class out, so that the same images are compared everywhere.
+    ``total: n`` asks for n training and validation images over all classes, each class an equal
+    share rounded to whole images. ``times`` multiplies what is asked of a class. No class tests on
+    fewer images than with ``per_class: smallest``, so every run can be scored on those.
+
+    A class that is short gives all that it has. A sampling for which every class is short cannot be
+    filled: it holds no image, and its counts say why.
+
+    Args:
+        name: of the sampling, for messages and the table of counts.
+        split: a table of `splits.assign`.
+        settings: an entry of ``samplings`` of the configuration.
+        test: share of a class that tests in the split.
+        validation: share of what the test leaves that validates.
+
+    Returns:
+        One row an image, in the order of ``row``: ``row, image, class, label, source, group,
+        split``; and one row a class and part: ``sampling, class, label, split, asked, got,
+        shortfall`` (a sentence where the sampling cannot be filled, else "").
+
+    Raises:
+        ValueError: for settings that name an unknown key or class, give neither or both of
+            ``per_class`` and ``total``, leave a part of a class empty, or keep one label only.
+    """
+    classes = _classes(name, split, settings)
+    renamed = settings.get("labels") or {}
+    labels = {class_name: renamed.get(class_name, class_name) for class_name in classes}
+    if len(set(labels.values())) < 2:
+        raise ValueError(f"sampling {name!r} has one label only: {labels[classes[0]]}")
+    smallest = int(split["class"].value_counts().min())
+    asked = _asked(name, settings, classes, smallest, (test, validation))
+    shortfall = _shortfall(name, split, settings, asked)
+    asked = asked.stack().rename("asked").rename_axis(["class", "split"]).reset_index()
+    asked["label"] = asked["class"].map(labels)
+    images = split.merge(asked, on=["class", "split"])
+    images = images[images["rank"] < (0 if shortfall else images["asked"])].sort_values("row")
+    got = images.groupby(["class", "split"]).size().rename("got").reset_index()
+    counts = asked.merge(got, how="left", on=["class", "split"]).fillna({"got": 0})
+    counts = counts.assign(sampling=name, got=counts["got"].astype(int), shortfall=shortfall)
+    return images[list(COLUMNS)].reset_index(drop=True), counts[list(COUNT_COLUMNS)]
+
+
+def problems(name: str, settings: Mapping, test: float, validation: float) -> Iterator[str]:
+    """Yield why a sampling cannot be made of any data; its names are taken to be right."""
+    if settings.get("per_class") == "smallest":
+        return
+    try:
+        _asked(name, settings, list(settings.get("classes", CLASSES)), 1, (test, validation))
+    except ValueError as error:
+        yield str(error)
+
+
+def _classes(name: str, split: pd.DataFrame, settings: Mapping) -> list[str]:
+    """Return the classes of a sampling, sorted, after checking the names in its settings."""
+    for key in settings:
+        if key not in KEYS:
+            raise ValueError(
+                f"unknown key {key!r} in samplings.{name}: expected one of {', '.join(KEYS)}"
+            )
+    if (settings.get("per_class") is None) == (settings.get("total") is None):
+        raise ValueError(f"samplings.{name} needs per_class or total, one of the two")
+    known = sorted(split["class"].unique())
+    for key in ("classes", "times", "labels"):
+        for class_name in settings.get(key) or ():
+            if class_name not in known:
+                raise ValueError(
+                    f"samplings.{name}.{key} names {class_name!r}: the classes of the split are "
+                    f"{', '.join(known)}"
+                )
+    return sorted(settings.get("classes") or known)
+
+
+def _asked(
+    name: str, settings: Mapping, classes: list[str], smallest: int, shares: tuple[float, float]
+) -> pd.DataFrame:
+    """Return how many images are asked for: a row a class, a column a part."""
+    times = settings.get("times") or {}
+    test, validation = shares
+    asked = {}
+    for class_name in classes:
+        factor = times.get(class_name, 1)
+        balanced = max(smallest, round(smallest * factor))
+        tested = part_sizes(balanced, test, validation)[2]
+        if settings.get("total") is not None:
+            learnt = round(settings["total"] * factor / sum(times.get(c, 1) for c in classes))
+            validated = round(validation * learnt)
+            trained = learnt - validated
+        else:
+            per_class = settings["per_class"]
+            wanted = round((smallest if per_class == "smallest" else per_class) * factor)
+            trained, validated, own = part_sizes(wanted, test, validation)
+            tested = max(tested, own)
+        if min(trained, validated) < 1:
+            raise ValueError(
+                f"sampling {name!r} asks for {trained} training and {validated} validation images "
+                f"of {class_name}: both need at least one. Raise samplings.{name}."
+                + ("total" if settings.get("total") is not None else "per_class")
+            )
+        asked[class_name] = (trained, validated, tested)
+    return pd.DataFrame.from_dict(asked, orient="index", columns=list(PARTS))
+
+
+def _shortfall(name: str, split: pd.DataFrame, settings: Mapping, asked: pd.DataFrame) -> str:
+    """Return a sentence where no class has as many images as are asked of it, else ""."""
+    has = split.groupby(["class", "split"]).size().unstack(fill_value=0).loc[asked.index]
+    what = "images"
+    if settings.get("total") is not None:
+        asked, has = asked.drop(columns="test"), has.drop(columns="test")
+        what = "training and validation images"
+    wanted, available = asked.sum(axis=1), has.sum(axis=1)
+    if (available >= wanted).any():
+        return ""
+    if wanted.nunique() == 1:
+        largest = available.idxmax()
+        return (
+            f"sampling {name!r} asks for {wanted.iloc[0]} {what} a class; "
+            f"the largest class, {largest}, has {available[largest]}"
+        )
+    nearest = (available / wanted).idxmax()
+    return (
+        f"sampling {name!r} asks for {wanted[nearest]} {what} of {nearest}, which has "
+        f"{available[nearest]}, and no other class comes nearer to what is asked of it"
+    )

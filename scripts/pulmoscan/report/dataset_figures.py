@@ -1,0 +1,109 @@
+"""Figures of the data set: shares, lung area, grey levels, mean images."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from pulmoscan.data.layout import CLASSES
+from pulmoscan.report import figures
+
+
+def counts(table: pd.DataFrame, name: str, title: str) -> Figure:
+    """Return horizontal bars of ``images`` with their shares, one a value of column ``name``."""
+    table = table.iloc[::-1]
+    figure, axes = figures.empty(0.7 + 0.32 * len(table))
+    axis = axes[0, 0]
+    colours = [figures.COLOURS.get(key, figures.GREY) for key in table[name]]
+    bars = axis.barh(table[name].astype(str), table["images"], color=colours)
+    shares = table["images"] / max(table["images"].sum(), 1)
+    written = [
+        f"{count:,} ({share:.1%})" for count, share in zip(table["images"], shares, strict=True)
+    ]
+    axis.bar_label(bars, written, padding=4, fontsize=8, color=figures.INK)
+    axis.margins(x=0.15)
+    figures.label(axis, title, x="images")
+    return figure
+
+
+def class_by_source(table: pd.DataFrame) -> Figure:
+    """Return one bar a source, divided by class; ``table`` has ``source`` and a column a class."""
+    table = table.iloc[::-1]
+    figure, axes = figures.empty(0.9 + 0.34 * len(table))
+    axis = axes[0, 0]
+    left = np.zeros(len(table))
+    for name in CLASSES:
+        axis.barh(table["source"], table[name], left=left, label=name, color=figures.COLOURS[name])
+        left += table[name].to_numpy()
+    figures.label(axis, "Which class comes from which source", x="images")
+    axis.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def useful_area(images: pd.DataFrame) -> Figure:
+    """Return the distribution of ``useful_area`` (0..1), of all images and class by class."""
+    figure, axes = figures.empty(3.0, 1, 2, sharex=True)
+    bins = np.linspace(0, max(0.5, images["useful_area"].max()), 41)
+    axes[0, 0].hist(images["useful_area"], bins, color=figures.GREY)
+    mean = images["useful_area"].mean()
+    axes[0, 0].axvline(mean, color=figures.REFERENCE, lw=1.5, label=f"mean {mean:.1%}")
+    axes[0, 0].legend(frameon=False, fontsize=8)
+    figures.label(axes[0, 0], "All images", x="share of the image inside the lungs", y="images")
+    for name in CLASSES:
+        values = images.loc[images["class"] == name, "useful_area"]
+        if len(values):
+            style = {"histtype": "step", "lw": 1.5, "density": True}
+            axes[0, 1].hist(values, bins[::2], color=figures.COLOURS[name], label=name, **style)
+    figures.label(axes[0, 1], "By class", x="share of the image inside the lungs", y="density")
+    axes[0, 1].legend(frameon=False, fontsize=8)
+    for axis in axes.flat:
+        axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    return figure
+
+
+def histograms(levels: np.ndarray, classes: pd.Series) -> Figure:
+    """Return the mean grey-level distribution of each class, of whole images and of lungs.
+
+    ``levels`` is n x 2 x 256: pixels at each grey level, in the whole image and inside the mask;
+    ``classes`` the class of each of the n images. Every image weighs the same.
+    """
+    figure, axes = figures.empty(3.0, 1, 2, sharex=True)
+    for region, title in enumerate(("Whole images", "Inside the lungs")):
+        axis = axes[0, region]
+        for name in CLASSES:
+            chosen = levels[(classes == name).to_numpy(), region].astype(float)
+            totals = chosen.sum(axis=1, keepdims=True)
+            if len(chosen) and (totals > 0).any():
+                mean = (chosen[totals[:, 0] > 0] / totals[totals[:, 0] > 0]).mean(axis=0)
+                axis.plot(mean, color=figures.COLOURS[name], lw=1.3, label=name)
+        figures.label(axis, title, x="grey level", y="share of the pixels")
+        axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+        # Black borders and saturated pixels would flatten everything else.
+        axis.set_ylim(
+            0, 1.1 * max((line.get_ydata()[3:-3].max() for line in axis.lines), default=1)
+        )
+    # Where lungs have few pixels; whole images have some of every level.
+    axes[0, 1].legend(frameon=False, fontsize=8, loc="upper right")
+    return figure
+
+
+def images_with_histograms(
+    whole: list[np.ndarray], masked: list[np.ndarray], levels: np.ndarray, names: list[str]
+) -> Figure:
+    """Return a row an image: the image, its lungs, and the histogram of both.
+
+    ``levels`` is n x 2 x 256, ``names`` the images' names.
+    """
+    figure, axes = figures.empty(2.0 * len(names), len(names), 4)
+    for i, name in enumerate(names):
+        for j, image in enumerate((whole[i], masked[i])):
+            axes[i, j].imshow(image, cmap="gray", vmin=0, vmax=255)
+            axes[i, j].spines[:].set_visible(False)
+            axes[i, j].set(xticks=[], yticks=[])
+            axes[i, j + 2].fill_between(range(256), levels[i, j], color=figures.GREY, lw=0)
+            axes[i, j + 2].set(yticks=[], ylim=(0, 1.1 * max(levels[i, j][3:-3].max(), 1)))
+        axes[i, 0].set_ylabel(name, fontsize=8, color=figures.INK)
+    heads = ("Image", "Inside the mask", "Grey levels of the image", "Inside the mask")
+    for axis, head in zip(axes[0], heads, strict=True):
+        axis.set_title(head, fontsize=10, color=figures.INK, loc="left")
+    return figure

@@ -1,0 +1,124 @@
+import stat
+import zipfile
+
+import pytest
+from pulmoscan.acquire import archive
+from tiny_database import contents, zipped
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Read the files of the database in an archive of these bytes: {path: content}."""
+
+    def read(content, **options):
+        path = tmp_path / "a.zip"
+        path.write_bytes(content)
+        with archive.opened(path, "a.zip") as opened:
+            files = opened.database_files(origin="a.zip/", **options)
+            return {str(file.path): b"".join(file.chunks()) for file in files}
+
+    return read
+
+
+def test_files_of_the_database_and_no_others(read):
+    others = {"README.md": b"x", "__MACOSX/COVID/images/._COVID-1.png": b"x", "COVID/a.png": b"x"}
+    assert read(zipped(contents() | others, prefix="outer/folder/")) == contents()
+
+
+def test_only_a_part_of_the_archive(read):
+    both = {f"keep/{name}": content for name, content in contents(1).items()}
+    both |= {f"other/{name}": b"other" for name in contents(1)}
+    assert read(zipped(both), within="keep/") == contents(1)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "/etc/COVID/images/COVID-9.png",
+        "../COVID/images/COVID-9.png",
+        "COVID/images/../../../../COVID-9.png",
+        "..\\..\\COVID-9.png",
+        "C:\\COVID\\images\\COVID-9.png",
+        "\\\\server\\share\\COVID-9.png",
+        "../README.md",
+    ],
+)
+def test_an_entry_that_points_outside(read, name):
+    with pytest.raises(ValueError, match=r"a.zip is refused: its entry '.*' points outside"):
+        read(zipped(contents() | {name: b"x"}))
+
+
+def test_a_symbolic_link(read):
+    link = zipfile.ZipInfo("COVID/images/COVID-9.png")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with pytest.raises(ValueError, match=r"entry 'COVID/images/COVID-9.png' is a symbolic link"):
+        read(zipped({**contents(), link: b"/etc/passwd"}))
+
+
+def test_an_encrypted_entry(read):
+    content = bytearray(zipped({"COVID/images/COVID-1.png": b"x"}))
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    with pytest.raises(ValueError, match=r"COVID/images/COVID-1.png is encrypted; unpack it"):
+        read(bytes(content))
+
+
+def test_a_bomb(read):
+    with pytest.raises(ValueError, match=r"refused: COVID/images/COVID-1.png would unpack from"):
+        read(zipped({"COVID/images/COVID-1.png": bytes(5 << 20)}))
+
+
+def test_a_bomb_that_is_not_part_of_the_database_is_not_unpacked(read):
+    assert read(zipped(contents() | {"zeros.bin": bytes(5 << 20)})) == contents()
+
+
+def test_the_limit_of_all_files(read, monkeypatch):
+    monkeypatch.setattr(archive, "MAX_TOTAL", 50)
+    with pytest.raises(ValueError, match="would unpack to"):
+        read(zipped(contents()))
+
+
+def test_overlapping_entries(read, tmp_path):
+    content = zipped({"COVID/images/COVID-1.png": bytes(range(256)) * 40})
+    start, end = content.index(b"PK\x01\x02"), content.index(b"PK\x05\x06")
+    entry = content[start:end]
+    second = entry.replace(b"COVID-1.png", b"COVID-2.png")
+    tail = bytearray(content[end:])
+    tail[8:10] = tail[10:12] = (2).to_bytes(2, "little")
+    tail[12:16] = (2 * len(entry)).to_bytes(4, "little")
+    with pytest.raises(ValueError, match=r"entries overlap|damaged"):
+        read(content[:start] + entry + second + bytes(tail))
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip at all", zipped(contents())[:-30]])
+def test_no_zip_or_not_a_whole_one(read, content):
+    with pytest.raises(
+        archive.DamagedArchiveError, match=r"a.zip is not a zip, or not a whole one"
+    ):
+        read(content)
+
+
+def test_a_changed_byte_is_noticed(read):
+    content = bytearray(zipped(contents()))
+    content[content.index(b"COVID/images/COVID-1.png") + 26] ^= 0xFF
+    with pytest.raises(
+        archive.DamagedArchiveError, match=r"a.zip is damaged at COVID/images/COVID-1"
+    ):
+        read(bytes(content))
+
+
+def test_a_compression_that_python_does_not_know(read):
+    content = bytearray(zipped({"COVID/images/COVID-1.png": b"x" * 100}))
+    content[8] = 9
+    content[content.index(b"PK\x01\x02") + 10] = 9
+    with pytest.raises(
+        ValueError, match=r"COVID-1.png cannot be unpacked \(.*\); unpack it yourself"
+    ):
+        read(bytes(content))
+
+
+def test_an_archive_that_cannot_be_read(tmp_path):
+    with (
+        pytest.raises(OSError, match="cannot read it: No such file"),
+        archive.opened(tmp_path / "missing.zip", "it"),
+    ):
+        pass

@@ -1,0 +1,226 @@
+import hashlib
+import os
+import zipfile
+
+import pytest
+from pulmoscan.acquire import local
+from pulmoscan.data import raw_folder
+from tiny_database import contents, write_folder, zipped
+
+
+def read(path):
+    with local.database_files(path) as files:
+        return {str(file.path): b"".join(file.chunks()) for file in files}
+
+
+@pytest.mark.parametrize("kaggle", [True, False])
+@pytest.mark.parametrize("outer", ["", "COVID-19_Radiography_Dataset/", "a/b/c/"])
+@pytest.mark.parametrize("packed", [True, False])
+def test_every_spelling_and_wrapping(tmp_path, kaggle, outer, packed):
+    files = contents(kaggle=kaggle) | {"README.md.txt": b"x", "COVID/images/notes.txt": b"x"}
+    if packed:
+        path = tmp_path / "database.zip"
+        path.write_bytes(zipped(files, prefix=outer))
+    else:
+        path = tmp_path / "database"
+        write_folder(path / outer, files)
+    assert read(path) == contents()
+
+
+def test_what_the_audit_reports_is_no_error_here(tmp_path):
+    files = contents()
+    for gone in ("COVID/images/COVID-1.png", "Normal/masks/Normal-1.png", "COVID.metadata.xlsx"):
+        del files[gone]
+    assert read(write_folder(tmp_path, files)) == files
+
+
+def test_the_origin_is_the_files_own_path(tmp_path):
+    folder = write_folder(tmp_path / "copy", contents(kaggle=False))
+    with local.database_files(folder) as files:
+        origins = {str(file.path): file.origin for file in files}
+    assert origins["Normal/images/Normal-1.png"] == f"{folder}/Normal/images/NORMAL-1.png"
+
+
+def test_linked_folders_are_followed_and_loops_are_not(tmp_path):
+    write_folder(tmp_path / "elsewhere", contents())
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for entry in (tmp_path / "elsewhere").iterdir():
+        (copy / entry.name).symlink_to(entry)
+    (copy / "COVID" / "again").symlink_to(copy)
+    assert read(copy) == contents()
+
+
+@pytest.mark.parametrize("path", [None, ""])
+def test_no_path(path):
+    with pytest.raises(ValueError, match=r"dataset.source is local but dataset.path is empty"):
+        read(path)
+
+
+def test_a_path_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match=f"dataset.path: there is no {tmp_path}/nothing"):
+        read(tmp_path / "nothing")
+
+
+def test_a_file_that_is_no_zip(tmp_path):
+    (tmp_path / "x.tar").write_bytes(b"x" * 100)
+    with pytest.raises(ValueError, match=r"x.tar is not a zip, or not a whole one"):
+        read(tmp_path / "x.tar")
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_missing_class_is_named_with_what_was_found(tmp_path, packed):
+    files = {name: content for name, content in contents().items() if not name.startswith("Viral")}
+    path = tmp_path / "database"
+    path.write_bytes(zipped(files)) if packed else write_folder(path, files)
+    with pytest.raises(
+        ValueError,
+        match=r"database holds no images of Viral Pneumonia: "
+        r"expected Viral Pneumonia/images/\*.png; "
+        r"found images of COVID \(2\), Lung_Opacity \(2\), Normal \(2\)",
+    ):
+        read(path)
+
+
+def test_a_folder_that_holds_something_else(tmp_path):
+    write_folder(tmp_path, {"train/a.jpg": b"", "labels.csv": b""})
+    with pytest.raises(ValueError, match=r"no image of the database: .* found labels.csv, train$"):
+        read(tmp_path)
+
+
+def test_an_image_in_two_spellings(tmp_path):
+    write_folder(tmp_path, contents() | {"Normal/images/NORMAL-1.png": b"x"})
+    with pytest.raises(ValueError, match=r"Normal-1 twice: .*/NORMAL-1.png and .*/Normal-1.png"):
+        read(tmp_path)
+
+
+def test_an_image_in_two_classes(tmp_path):
+    write_folder(tmp_path, contents() | {"COVID/images/Normal-1.png": b"x"})
+    with pytest.raises(ValueError, match=r"twice: .*/COVID/images/.* and .*/Normal/images/"):
+        read(tmp_path)
+
+
+def test_a_zip_in_which_a_name_stands_twice(tmp_path):
+    path = tmp_path / "x.zip"
+    path.write_bytes(zipped(contents()))
+    with zipfile.ZipFile(path, "a") as file, pytest.warns(UserWarning, match="Duplicate name"):
+        file.writestr("COVID/images/COVID-1.png", b"other")
+    with pytest.raises(ValueError, match="COVID-1 twice"):
+        read(path)
+
+
+def test_a_dangling_link(tmp_path):
+    write_folder(tmp_path, contents())
+    (tmp_path / "COVID/images/COVID-9.png").symlink_to(tmp_path / "gone.png")
+    with pytest.raises(OSError, match=r"cannot read .*/COVID-9.png: No such file"):
+        read(tmp_path)
+
+
+def test_a_file_that_cannot_be_read(tmp_path):
+    write_folder(tmp_path, contents())
+    file = next(f for f in local.folder_files(tmp_path) if f.path.name == "COVID-1.png")
+    (tmp_path / "COVID/images/COVID-1.png").unlink()
+    with pytest.raises(OSError, match=r"cannot read .*/COVID-1.png: No such file"):
+        list(file.chunks())
+
+
+class TestContentDigest:
+    @pytest.fixture
+    def folder(self, tmp_path):
+        return write_folder(tmp_path / "copy", contents())
+
+    @pytest.fixture
+    def cache(self, tmp_path):
+        return tmp_path / "results" / "digest.json"
+
+    @pytest.fixture
+    def hashed(self, monkeypatch):
+        """The files that are read."""
+        paths = []
+        original = local._sha256
+        monkeypatch.setattr(local, "_sha256", lambda path: paths.append(path) or original(path))
+        return paths
+
+    def test_by_hand(self, folder, cache):
+        lines = sorted(
+            f"{name}\t{hashlib.sha256(content).hexdigest()}\n"
+            for name, content in contents().items()
+        )
+        expected = hashlib.sha256("".join(lines).encode()).hexdigest()
+        assert local.content_digest(folder, cache) == expected
+
+    def test_unchanged_files_are_not_read_again(self, folder, cache, hashed):
+        first = local.content_digest(folder, cache)
+        assert len(hashed) == len(contents())
+        hashed.clear()
+        assert local.content_digest(folder, cache) == first
+        assert hashed == []
+
+    def test_a_touch_changes_nothing_and_reads_one_file(self, folder, cache, hashed):
+        first = local.content_digest(folder, cache)
+        hashed.clear()
+        touched = folder / "COVID/images/COVID-1.png"
+        os.utime(touched, (1, 1))
+        assert local.content_digest(folder, cache) == first
+        assert hashed == [str(touched)]
+
+    def test_a_change_is_seen_where_size_and_date_are_the_old_ones(self, folder, cache):
+        first = local.content_digest(folder, cache)
+        changed = folder / "COVID/images/COVID-1.png"
+        former, content = changed.stat(), bytearray(changed.read_bytes())
+        content[-1] ^= 1
+        changed.write_bytes(content)
+        os.utime(changed, ns=(former.st_atime_ns, former.st_mtime_ns))
+        assert changed.stat().st_mtime_ns == former.st_mtime_ns
+        assert local.content_digest(folder, cache) != first
+
+    def test_spelling_and_place_change_nothing(self, folder, cache, tmp_path):
+        other = write_folder(tmp_path / "other/wrapped", contents(kaggle=False))
+        (other / "README").write_text("x")
+        assert local.content_digest(folder, cache) == local.content_digest(other.parent, cache)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda folder: (folder / "COVID/images/COVID-1.png").write_bytes(b"COVID images X"),
+            lambda folder: (folder / "COVID.metadata.xlsx").unlink(),
+            lambda folder: (folder / "COVID/images/COVID-3.png").write_bytes(b""),
+            lambda folder: (folder / "COVID/images/COVID-1.png").rename(
+                folder / "COVID/images/COVID-7.png"
+            ),
+        ],
+    )
+    def test_a_change_changes_it(self, folder, cache, change):
+        first = local.content_digest(folder, cache)
+        change(folder)
+        assert local.content_digest(folder, cache) != first
+
+    @pytest.mark.parametrize(
+        "damage", [b"", b"{", b"[]", b'{"format": 1, "files": {"a": 3}}', b"\xff\xfe"]
+    )
+    def test_a_damaged_cache_is_thrown_away(self, folder, cache, damage):
+        first = local.content_digest(folder, cache)
+        cache.write_bytes(damage)
+        assert local.content_digest(folder, cache) == first
+        assert local._read_cache(cache, folder)
+
+    def test_a_zip(self, cache, tmp_path):
+        path = tmp_path / "x.zip"
+        path.write_bytes(zipped(contents()))
+        expected = hashlib.sha256(path.read_bytes()).hexdigest()
+        assert local.content_digest(path, cache) == expected
+        assert local.content_digest(path, cache) == expected
+
+    def test_nothing_there(self, cache, tmp_path):
+        with pytest.raises(FileNotFoundError, match=r"dataset.path: there is no"):
+            local.content_digest(tmp_path / "nothing", cache)
+        with pytest.raises(ValueError, match=r"dataset.path is empty"):
+            local.content_digest(None, cache)
+
+
+def test_real_database(real_data):
+    with local.database_files(real_data) as files:
+        assert raw_folder.images_by_class(files) == dict.fromkeys(
+            ("COVID", "Lung_Opacity", "Normal", "Viral Pneumonia"), 200
+        )
+        assert len(files) == 1604

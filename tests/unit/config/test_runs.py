@@ -1,0 +1,142 @@
+"""The run table: what is read, what a filter keeps, and what the user is told."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from pulmoscan.config import runs
+
+HEADER = "model\tunfreeze\tvariant\ttables\n"
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "runs.tsv"
+    path.write_text(
+        HEADER
+        + "mobilenet\t0\tlungs\tsynthesis\n"
+        + "mobilenet\t19\tlungs\tsynthesis\n"
+        + "vgg19\tall\tlungs\tsynthesis,more_images\n"
+        + "mobilenet\t0\tfull\t\n"
+    )
+    return path
+
+
+def written(tmp_path, text):
+    path = tmp_path / "runs.tsv"
+    path.write_text(text)
+    return path
+
+
+def test_every_cell_is_text(table):
+    read = runs.read(table)
+    assert list(read.columns) == ["model", "unfreeze", "variant", "tables"]
+    assert list(read["unfreeze"]) == ["0", "19", "all", "0"]
+    assert read["tables"][3] == ""
+
+
+@pytest.mark.parametrize(
+    ("query", "kept"),
+    [
+        (None, [0, 1, 2, 3]),
+        ("", [0, 1, 2, 3]),
+        ("model == 'mobilenet'", [0, 1, 3]),
+        ("not (unfreeze != '0' or variant == 'full')", [0]),
+        ("model.str.upper().str.startswith('VGG') | variant.isin(('full',))", [2, 3]),
+        ("unfreeze == '0' and variant != 'full'", [0]),
+        ("variant in ['full', 'outside']", [3]),
+        ("tables.str.contains('more_images')", [2]),
+    ],
+)
+def test_filter_keeps_the_runs_it_names(table, query, kept):
+    assert list(runs.select(runs.read(table), query).index) == kept
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("model = 'mobilenet'", "cannot be read .no comparison"),
+        ("model ==", "cannot be read"),
+        ("network == 'mobilenet'", "cannot be read.*network.*model, unfreeze, variant, tables"),
+        ("model", "yes or no"),
+        ("model == 'mobilnet'", "leaves none of the 4 runs"),
+        ("unfreeze == 0", "leaves none.*all text"),
+    ],
+)
+def test_filter_that_cannot_work_is_explained(table, query, message):
+    with pytest.raises(ValueError, match=message) as error:
+        runs.select(runs.read(table), query)
+    assert "\n" not in str(error.value)
+    assert repr(query) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("model\tunfreeze\tvariant\nm\t0\tlungs\n", "lacks the column 'tables'"),
+        (HEADER.replace("tables", "tables\tnote") + "m\t0\tlungs\t\t\n", "has a column 'note'"),
+        (HEADER + "m\t0\tlungs\t\nm\t0\tlungs\t\n", "line 3: the run lungs/m/unfreeze-0 .* twice"),
+        (HEADER + "m\t\tlungs\t\n", "line 2: unfreeze is empty"),
+        (HEADER + "m\tquarter\tlungs\t\n", "line 2: unfreeze is 'quarter'"),
+    ],
+)
+def test_wrong_table_is_explained(tmp_path, text, message):
+    with pytest.raises(ValueError, match=message):
+        runs.read(written(tmp_path, text))
+
+
+def test_name():
+    assert runs.name("vgg19", "half", "lungs-large") == "lungs-large/vgg19/unfreeze-half"
+
+
+def test_runs_of_the_study_stand_where_their_figures_were_published(repository):
+    """Each run of the study names the tables in which its figures were published."""
+    study = runs.read(repository / "workflow/runs.tsv")
+    published = pd.read_csv(
+        repository / "workflow/published.tsv", sep="\t", dtype=str, keep_default_na=False
+    )
+    tables = published.groupby(runs.KEY)["table"].agg(lambda names: set(names))
+    for run in study.itertuples():
+        expected = tables.get((run.model, run.unfreeze, run.variant), set())
+        assert expected <= set(run.tables.split(",")), run
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "model == 'mobilenet'",
+        'variant == "lungs" and model == "mobilenet"',
+        "'mobilenet' == model",
+        "'mobilenet' == model and variant == 'lungs'",
+        "model.str.startswith('res')",
+        "unfreeze in ['0', 'all']",
+    ],
+)
+def test_a_query_that_lost_its_outer_quotes_gets_them_back(query: str) -> None:
+    assert runs.with_quotes(query.strip("'\"")) == query
+
+
+def test_a_query_that_is_none_stays_as_it_is() -> None:
+    assert runs.with_quotes("model = = x") == "model = = x"
+    assert runs.with_quotes(None) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (HEADER, "has no run below its header"),
+        ("", "no table of tab-separated text"),
+        (HEADER + "m\t007\tlungs\t\n", "line 2: unfreeze is '007'"),
+        (HEADER + "\nm\t0\tlungs\t\n", "line 2: model is empty"),
+    ],
+)
+def test_tables_that_cannot_be_a_run_table(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "runs.tsv"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=message):
+        runs.read(path)
+
+
+def test_a_run_table_that_is_not_there_names_the_key(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"runs: cannot read the run table .*none\.tsv: No such file"):
+        runs.read(tmp_path / "none.tsv")

@@ -1,0 +1,302 @@
+"""Scores of predictions against scikit-learn, SciPy and hand computation."""
+
+import json
+
+import evaluate
+import numpy as np
+import pandas as pd
+import pytest
+from pulmoscan.results import metrics
+from scipy.stats import binomtest, bootstrap
+from sklearn import metrics as reference
+
+FOUR = ["COVID", "Lung_Opacity", "Normal", "Viral Pneumonia"]
+
+
+def predictions_of(labels, n=120, seed=0):
+    rng = np.random.default_rng(seed)
+    values = rng.dirichlet(np.ones(len(labels)), size=2 * n)
+    table = pd.DataFrame(values, columns=[f"p_{label}" for label in labels])
+    table.insert(0, "label", rng.choice(labels, size=2 * n))
+    table.insert(0, "split", ["validation"] * n + ["test"] * n)
+    table.insert(0, "image", [f"Normal-{i}" for i in range(2 * n)])
+    return table
+
+
+def given(table, labels):
+    return np.array(labels)[table[[f"p_{label}" for label in labels]].to_numpy().argmax(axis=1)]
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 10), (10, 10), (7, 9), (783, 860), (528, 807)])
+def test_wilson_is_scipys(k, n):
+    expected = binomtest(k, n).proportion_ci(method="wilson")
+    assert metrics.wilson(k / n, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_no_image_has_no_interval():
+    assert np.isnan(metrics.wilson(0.5, 0)).all()
+    assert np.isnan(metrics.wilson(float("nan"), 10)).all()
+
+
+def test_per_class_is_scikit_learns():
+    table = predictions_of(FOUR)
+    measured = metrics.per_class(table)
+    for split in metrics.SPLITS:
+        part = table[table["split"] == split]
+        expected = reference.classification_report(
+            part["label"], given(part, FOUR), labels=FOUR, output_dict=True, zero_division=0
+        )
+        rows = measured[measured["split"] == split].set_index("label")
+        for label in [*FOUR, "macro", "weighted"]:
+            wanted = expected[label if label in FOUR else f"{label} avg"]
+            assert rows.loc[label, "precision"] == pytest.approx(wanted["precision"])
+            assert rows.loc[label, "recall"] == pytest.approx(wanted["recall"])
+            assert rows.loc[label, "f1"] == pytest.approx(wanted["f1-score"])
+            assert rows.loc[label, "support"] == wanted["support"]
+
+
+def test_specificity_is_the_recall_of_the_rest():
+    table = predictions_of(FOUR)
+    part = table[table["split"] == "test"]
+    for label in FOUR:
+        expected = reference.recall_score(part["label"] != label, given(part, FOUR) != label)
+        row = metrics.per_class(table).query("split == 'test' and label == @label")
+        assert row["specificity"].item() == pytest.approx(expected)
+
+
+def test_confusion_is_scikit_learns():
+    table = predictions_of(FOUR)
+    part = table[table["split"] == "test"]
+    expected = reference.confusion_matrix(part["label"], given(part, FOUR), labels=FOUR)
+    measured = metrics.confusion(table).query("split == 'test'")
+    matrix = measured.pivot(index="label", columns="predicted", values="images")
+    assert (matrix.loc[FOUR, FOUR].to_numpy() == expected).all()
+
+
+def test_the_studys_binary_matrix():
+    """764 and 528 right of 807 each: sensitivity 94.67 %, specificity 65.4 %, accuracy 80.05 %."""
+    label = ["sick"] * 807 + ["normal"] * 807
+    sick = [1] * 764 + [0] * 43 + [1] * 279 + [0] * 528
+    table = pd.DataFrame(
+        {
+            "image": [f"Normal-{i}" for i in range(1614)],
+            "split": "test",
+            "label": label,
+            "p_normal": 1 - np.array(sick, float),
+            "p_sick": np.array(sick, float),
+        }
+    )
+    row = metrics.per_class(table).set_index("label").loc["sick"]
+    assert (row["tp"], row["fn"], row["fp"], row["tn"]) == (764, 43, 279, 528)
+    assert row["recall"] == pytest.approx(0.9467, abs=5e-5)
+    assert row["specificity"] == pytest.approx(0.654, abs=5e-4)
+    assert metrics.accuracy(table) == pytest.approx(0.8005, abs=5e-5)
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.8])
+def test_threshold_decides_who_is_sick(threshold):
+    table = predictions_of(["normal", "sick"])
+    part = table[table["split"] == "test"]
+    truth, said = part["label"] == "sick", part["p_sick"] >= threshold
+    row = metrics.per_class(table, threshold).set_index(["split", "label"]).loc[("test", "sick")]
+    assert row["recall"] == pytest.approx(reference.recall_score(truth, said))
+    assert row["precision"] == pytest.approx(reference.precision_score(truth, said))
+    assert row["specificity"] == pytest.approx(reference.recall_score(~truth, ~said))
+    assert metrics.accuracy(part, threshold) == pytest.approx((truth == said).mean())
+    counts = metrics.confusion(table, threshold).query("split == 'test'")["images"].tolist()
+    assert counts == reference.confusion_matrix(truth, said).ravel().tolist()
+
+
+def test_a_probability_that_equals_the_threshold_is_sick():
+    table = predictions_of(["normal", "sick"]).head(3)
+    table["p_sick"] = [0.3, np.nextafter(0.3, 0), 0.7]
+    assert metrics.predicted(table, 0.3).tolist() == ["sick", "normal", "sick"]
+
+
+@pytest.mark.parametrize("labels", [FOUR, ["COVID", "Normal"]])
+def test_threshold_without_sick_or_normal_is_refused(labels):
+    with pytest.raises(ValueError, match=r"needs the labels sick and one other: .*COV"):
+        metrics.predicted(predictions_of(labels), 0.3)
+
+
+def test_paired_interval_of_a_published_example():
+    """Approval of a prime minister, asked twice of 1,600 people: 150 changed one way, 86 the other.
+
+    Agresti, Categorical Data Analysis (2002), section 10.1.1: 0.040, 95 % interval 0.021 to 0.059
+    (without the added images, which are few beside 1,600).
+    """
+    changes = np.repeat([1, -1, 0], [150, 86, 794 + 570])
+    low, high = metrics.paired_interval(changes)
+    assert (round(low, 3), round(high, 3)) == (0.021, 0.059)
+    assert metrics.paired_interval(-changes) == pytest.approx((-high, -low))
+
+
+def test_paired_interval_is_close_to_a_bootstrap_of_images():
+    rng = np.random.default_rng(0)
+    differences = rng.choice(
+        [-1, -2 / 3, -1 / 3, 0, 1 / 3, 2 / 3, 1],
+        800,
+        p=[0.02, 0.06, 0.06, 0.7, 0.05, 0.05, 0.06],
+    )
+    expected = bootstrap((differences,), np.mean, rng=0, n_resamples=5000).confidence_interval
+    assert metrics.paired_interval(differences) == pytest.approx(expected, abs=2e-3)
+
+
+def test_runs_that_agree_on_few_images_are_not_equal_without_doubt():
+    low, high = metrics.paired_interval(np.zeros(20))
+    assert -low == high == pytest.approx(1.96 / 22, abs=1e-3)
+    assert np.isnan(metrics.paired_interval(np.zeros(0))).all()
+
+
+def test_common_accuracy_is_that_of_the_common_test_images():
+    table = predictions_of(FOUR)
+    test = table[table["split"] == "test"]
+    common = test.iloc[10:60][["image", "label", "split"]].sample(frac=1, random_state=0)
+    part = test.iloc[10:60]
+    expected = (part["label"].to_numpy() == given(part, FOUR)).mean()
+    assert metrics.common_accuracy(table, common) == pytest.approx(expected)
+
+
+def test_no_common_accuracy_where_it_would_not_compare():
+    four = predictions_of(FOUR)
+    common = four[four["split"] == "test"][["image", "label", "split"]]
+    three = four[four["label"] != "Lung_Opacity"].drop(columns="p_Lung_Opacity")
+    assert np.isnan(metrics.common_accuracy(three, common))
+    assert np.isnan(metrics.common_accuracy(four.iloc[:-1], common))
+    binary = predictions_of(["normal", "sick"])
+    assert np.isnan(metrics.common_accuracy(binary, common))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda t: t.assign(p_Normal=np.nan), "Normal-0 is not a finite"),
+        (lambda t: t.drop(columns="p_COVID"), "no probability for the label 'COVID'"),
+        (lambda t: pd.concat([t, t.iloc[:1]]), "Normal-0 is predicted twice"),
+    ],
+)
+def test_predictions_that_cannot_be_scored_are_named(spoil, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.accuracy(spoil(predictions_of(FOUR)))
+
+
+TRAINING = {
+    "n_train": 7,
+    "epochs": 5,
+    "parameters": 400,
+    "trainable_parameters": 11,
+    "seconds": 1.5,
+    "trained_layers": ["conv_a", "dense", "logits"],
+    "first_trained": "conv_a",
+    "cached": 2048,
+    "stages": [
+        {"unfreeze": "0", "epochs": 3, "learning_rate": 1e-3, "cached": True},
+        {"unfreeze": "19", "epochs": 2, "learning_rate": 1e-5, "cached": False},
+    ],
+}
+
+
+def run_evaluate(folder, table, training=None, threshold=""):
+    table.to_parquet(folder / "predictions.parquet")
+    common = table[table["split"] == "test"][["image", "label", "split"]]
+    common.to_parquet(folder / "common.parquet")
+    training = training or TRAINING
+    (folder / "training.json").write_text(json.dumps(training))
+    evaluate.main(
+        f"--predictions {folder}/predictions.parquet --training {folder}/training.json "
+        f"--common {folder}/common.parquet --model mobilenet --unfreeze 0 --variant lungs "
+        f"--seed 3 --threshold={threshold} --output {folder}/out".split()
+    )
+    return pd.read_csv(folder / "out/metrics.tsv", sep="\t", dtype={"unfreeze": str})
+
+
+def test_evaluate_writes_one_row(tmp_path):
+    table = predictions_of(FOUR)
+    measured = run_evaluate(tmp_path, table)
+    assert list(measured.columns) == evaluate.COLUMNS
+    row = measured.iloc[0]
+    part = table[table["split"] == "validation"]
+    right = int((part["label"].to_numpy() == given(part, FOUR)).sum())
+    interval = binomtest(right, 120).proportion_ci(method="wilson")
+    assert row["val_accuracy"] == pytest.approx(right / 120)
+    assert (row["val_low"], row["val_high"]) == pytest.approx((interval.low, interval.high))
+    assert row["test_accuracy_common"] == row["test_accuracy"]
+    assert (row["unfreeze"], row["seed"], row["n_train"], row["n_test"]) == ("0", 3, 7, 120)
+    assert row["macro_f1"] == pytest.approx(
+        reference.f1_score(table["label"][120:], given(table[120:], FOUR), average="macro")
+    )
+
+
+def test_evaluate_says_what_was_trained(tmp_path):
+    row = run_evaluate(tmp_path, predictions_of(FOUR)).iloc[0]
+    assert (row["trained_layers"], row["first_trained"], row["cached_bytes"]) == (3, "conv_a", 2048)
+    assert (row["parameters"], row["trainable_parameters"], row["epochs"]) == (400, 11, 5)
+    assert row["stages"] == (
+        "unfreeze 0: 3 epochs at 0.001, cached; unfreeze 19: 2 epochs at 0.00001"
+    )
+
+
+def test_evaluate_says_why_an_augmented_training_has_no_cache(tmp_path):
+    stages = [{"unfreeze": "0", "epochs": 4, "learning_rate": 0.001, "cached": False}]
+    record = TRAINING | {"stages": stages, "cached": None, "augmented": True}
+    row = run_evaluate(tmp_path, predictions_of(FOUR), record).iloc[0]
+    assert row["stages"] == "4 epochs at 0.001; augmented, so nothing is cached"
+    assert np.isnan(row["cached_bytes"])
+
+
+def test_evaluate_of_a_classifier_leaves_cells_empty(tmp_path):
+    record = dict.fromkeys(TRAINING) | {"n_train": 7, "seconds": 1.5}
+    run_evaluate(tmp_path, predictions_of(["normal", "sick"]), record)
+    written = pd.read_csv(tmp_path / "out/metrics.tsv", sep="\t", dtype=str, keep_default_na=False)
+    empty = [name for name in written if written[name][0] == ""]
+    assert empty == [
+        *("epochs", "trainable_parameters", "trained_layers", "first_trained", "parameters"),
+        *("cached_bytes", "stages", "threshold"),
+    ]
+
+
+def test_evaluate_with_a_threshold(tmp_path):
+    table = predictions_of(["normal", "sick"])
+    row = run_evaluate(tmp_path, table, threshold="0.3").iloc[0]
+    test = table[120:]
+    said = np.where(test["p_sick"] >= 0.3, "sick", "normal")
+    assert row["threshold"] == 0.3
+    assert row["test_accuracy"] == pytest.approx((said == test["label"]).mean())
+    assert row["macro_f1"] == pytest.approx(
+        reference.f1_score(test["label"], said, average="macro")
+    )
+    confusion = pd.read_csv(tmp_path / "out/confusion.tsv", sep="\t").query("split == 'test'")
+    assert confusion["images"].tolist() == (
+        reference.confusion_matrix(test["label"], said).ravel().tolist()
+    )
+
+
+@pytest.mark.parametrize("threshold", ["", "null"])
+def test_evaluate_without_a_threshold_takes_the_larger_probability(tmp_path, threshold):
+    table = predictions_of(["normal", "sick"])
+    row = run_evaluate(tmp_path, table, threshold=threshold).iloc[0]
+    assert row["test_accuracy"] == pytest.approx(
+        ((table["p_sick"] > 0.5) == (table["label"] == "sick"))[120:].mean()
+    )
+    assert np.isnan(row["threshold"])
+
+
+@pytest.mark.parametrize("threshold", ["1.5", "30%", "-0.1"])
+def test_evaluate_refuses_a_threshold_that_is_no_share(tmp_path, capsys, threshold):
+    with pytest.raises(SystemExit):
+        run_evaluate(tmp_path, predictions_of(["normal", "sick"]), threshold=threshold)
+    assert f"invalid share value: '{threshold}'" in capsys.readouterr().err
+
+
+def test_evaluate_without_predictions_writes_headers_only(tmp_path):
+    run_evaluate(tmp_path, predictions_of(FOUR).iloc[:0])
+    for name in ("metrics", "confusion", "per_class"):
+        table = pd.read_csv(tmp_path / f"out/{name}.tsv", sep="\t")
+        assert len(table) == 0
+        assert len(table.columns) > 3
+
+
+def test_evaluate_leaves_nothing_behind_when_it_fails(tmp_path):
+    with pytest.raises(ValueError, match=r"predictions\.parquet: .*not a finite"):
+        run_evaluate(tmp_path, predictions_of(FOUR).assign(p_COVID=np.inf))
+    assert not (tmp_path / "out").exists()
