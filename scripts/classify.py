@@ -51,8 +51,8 @@ def check(classifier: Mapping, settings: Mapping) -> None:
 
 
 def histograms(
-    images: np.ndarray | arrays.Stored,
-    masks: np.ndarray | arrays.Stored,
+    images: np.ndarray | arrays.NpyFile,
+    masks: np.ndarray | arrays.NpyFile,
     rows: np.ndarray,
     settings: Mapping,
 ) -> np.ndarray:
@@ -79,11 +79,11 @@ def main(argv: Sequence[str]) -> None:
 
     check(options.classifier, options.pixels)
     sampling = pd.read_parquet(options.sampling)
-    labelling.check(sampling, options.sampling)
+    labelling.labels_of(sampling, options.sampling)
     started = time.perf_counter()
     values = histograms(
-        arrays.Stored(options.images),
-        arrays.Stored(options.masks),
+        arrays.NpyFile(options.images),
+        arrays.NpyFile(options.masks),
         sampling["row"].to_numpy(),
         options.pixels,
     )

@@ -66,8 +66,8 @@ def main(argv: Sequence[str]) -> None:
         )
         rows = rows[:0]
     source = batches.Pixels(
-        arrays.Stored(options.images),
-        arrays.Stored(options.masks),
+        arrays.NpyFile(options.images),
+        arrays.NpyFile(options.masks),
         options.pixels,
         options.network["input_size"],
     )

@@ -43,8 +43,8 @@ def main(argv: Sequence[str]) -> None:
     ]
     chosen = gradcam.choose(pd.read_parquet(arguments.sampling), arguments.explain)
     rows = chosen["row"].to_numpy()
-    images = arrays.Stored(arguments.images)[rows]
-    masks = arrays.Stored(arguments.masks)[rows]
+    images = arrays.NpyFile(arguments.images)[rows]
+    masks = arrays.NpyFile(arguments.masks)[rows]
 
     backend.configure(arguments.threads)
     import keras

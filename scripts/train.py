@@ -50,7 +50,7 @@ def main(argv: Sequence[str]) -> None:
     check_features(list(descriptions), plan, options.augment is not None)
     kept = {key: described for key, described in descriptions.items() if described["kept"]}
     sampling = pd.read_parquet(options.sampling)
-    classes = labelling.check(sampling, options.sampling)
+    classes = labelling.labels_of(sampling, options.sampling)
     in_force = backend.configure(
         settings["threads"],
         # A head on float32 features has nothing to gain, and the saved network stays float32.
@@ -67,7 +67,7 @@ def main(argv: Sequence[str]) -> None:
     for stage, valid in zip(plan, features_valid(network, plan), strict=True):
         stage["cached"] = valid and stage["unfreeze"] in kept
     rows = sampling["row"].to_numpy()
-    images, masks = arrays.Stored(options.images), arrays.Stored(options.masks)
+    images, masks = arrays.NpyFile(options.images), arrays.NpyFile(options.masks)
     pixels = batches.Pixels(images, masks, options.pixels, options.network.get("input_size"))
     on_pixels = not all(stage["cached"] for stage in plan)
     if on_pixels:
@@ -213,7 +213,7 @@ def _identity(options: argparse.Namespace, kept: Mapping, rows: np.ndarray, thre
         if path is not None
     }
     for name, path in (("images", options.images), ("masks", options.masks)):
-        files[name] = checkpoint.rows_digest(arrays.Stored(path), np.sort(rows))
+        files[name] = checkpoint.rows_digest(arrays.NpyFile(path), np.sort(rows))
     names = ("network", "unfreeze", "pixels", "augment", "training", "seed")
     settings = {name: getattr(options, name) for name in names}
     return checkpoint.fingerprint(

@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> None:
     options = _parse(argv)
     described = check(options.network, options.tune, options.unfreeze, options.features)
     sampling = pd.read_parquet(options.sampling)
-    classes = labelling.check(sampling, options.sampling)
+    classes = labelling.labels_of(sampling, options.sampling)
     settings = options.training
     in_force = backend.configure(
         settings["threads"],
@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> None:
     labels = np.searchsorted(classes, sampling["label"])
     split = sampling["split"].to_numpy()
     if described is None:
-        images, masks = arrays.Stored(options.images), arrays.Stored(options.masks)
+        images, masks = arrays.NpyFile(options.images), arrays.NpyFile(options.masks)
         source = batches.Pixels(images, masks, options.pixels, options.network.get("input_size"))
         source = source.keep(rows[split != "test"])
     else:
@@ -152,7 +152,7 @@ def _identity(
     if described is None:
         rows = np.sort(sampling["row"].to_numpy())
         for name, path in (("images", options.images), ("masks", options.masks)):
-            files[name] = checkpoint.rows_digest(arrays.Stored(path), rows)
+            files[name] = checkpoint.rows_digest(arrays.NpyFile(path), rows)
     names = ("network", "tune", "unfreeze", "pixels", "training")
     settings = {name: getattr(options, name) for name in names}
     versions = backend.describe() | {"keras_tuner": keras_tuner.__version__}

@@ -50,7 +50,7 @@ def pickled(tmp_path, monkeypatch):
 
 def test_no_array_is_unpickled(pickled):
     with pytest.raises(ValueError, match=re.escape(str(pickled))):
-        arrays.Stored(pickled)
+        arrays.NpyFile(pickled)
     shutil.copy(pickled, cached_features.rows_file(Path("good.npy")))
     np.save("good.npy", np.zeros((1, 1), np.float32))
     Path("good.json").write_text('{"tensors": []}')

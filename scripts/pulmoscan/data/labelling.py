@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 
-def check(sampling: pd.DataFrame, path: str | Path) -> list[str]:
+def labels_of(sampling: pd.DataFrame, path: str | Path) -> list[str]:
     """Return the labels of a sampling, sorted; raise ``ValueError`` where it cannot be trained on.
 
     It needs images to train and to validate on, at least two labels among the former, and no

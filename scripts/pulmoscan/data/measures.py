@@ -53,7 +53,7 @@ class Packed:
 
     def check(self, count: int) -> None:
         """Raise ``ValueError`` unless both are whole arrays of ``count`` images of one size."""
-        images, masks = arrays.Stored(self.images), arrays.Stored(self.masks)
+        images, masks = arrays.NpyFile(self.images), arrays.NpyFile(self.masks)
         for stored in (images, masks):
             if len(stored) != count:
                 raise ValueError(

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from pulmoscan.inputs import augmentation, cached_features, pixels
-from pulmoscan.storage.arrays import Stored
+from pulmoscan.storage.arrays import NpyFile
 
 # Bytes of pixels that are computed once; above, they are computed by batch. A constant, so that
 # memory does not grow with the data.
@@ -25,13 +25,13 @@ CHUNK = 256  # images of which the pixels are computed at a time
 class Pixels:
     """Images of the packed arrays as a network sees them.
 
-    ``images`` and ``masks`` are the packed arrays, or their files (see `arrays.Stored`),
+    ``images`` and ``masks`` are the packed arrays, or their files (see `arrays.NpyFile`),
     ``settings`` an entry of ``pixels:``, ``size`` the network's input size. ``kept`` holds the
     pixels of the rows ``kept_rows`` (sorted).
     """
 
-    images: np.ndarray | Stored
-    masks: np.ndarray | Stored
+    images: np.ndarray | NpyFile
+    masks: np.ndarray | NpyFile
     settings: Mapping
     size: int
     kept: np.ndarray | None = None
@@ -64,7 +64,7 @@ class Features:
     ``layer``, the name of the layer that makes it, and ``shape`` without the axis of images.
     """
 
-    values: np.ndarray | Stored
+    values: np.ndarray | NpyFile
     rows: np.ndarray
     tensors: Sequence[Mapping]
 
@@ -74,7 +74,7 @@ class Features:
 
         Raises ``ValueError`` where the three do not belong together.
         """
-        values = Stored(path)
+        values = NpyFile(path)
         rows = np.load(cached_features.rows_file(path), allow_pickle=False)
         tensors = cached_features.description(path)["tensors"]
         told = (len(rows), sum(cached_features.sizes(tensors)))

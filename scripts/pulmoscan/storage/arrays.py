@@ -52,7 +52,7 @@ def check_space(folder: Path, size: int) -> None:
         )
 
 
-class Stored:
+class NpyFile:
     """The rows of an `.npy` file, each read when it is asked for.
 
     ``shape`` and ``dtype`` are those of the array; ``stored[rows]``, with a sequence of indices or

@@ -268,7 +268,7 @@ def test_mutated_arrays_are_refused_or_hold_what_fits_their_header(tmp_path):
         text = bytearray(start + good[80:])
         text[random.integers(10, 80)] = random.choice(list(b"0123456789()[]{},'\"\\: \n\0"))
         path.write_bytes(text)
-        found, sentence = refusal(lambda: arrays.Stored(path)[[0]])
+        found, sentence = refusal(lambda: arrays.NpyFile(path)[[0]])
         refused += sentence is not None
         assert sentence is not None or found.size
     assert refused > 200

@@ -13,7 +13,7 @@ from pulmoscan.inputs import augmentation
 backend.configure(threads=2)
 
 from pulmoscan.inputs import batches, pixels  # noqa: E402
-from pulmoscan.storage.arrays import Stored, append, begin  # noqa: E402
+from pulmoscan.storage.arrays import NpyFile, append, begin  # noqa: E402
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.integers(0, 256, (20, 16, 16), dtype=np.uint8)
@@ -108,7 +108,7 @@ def test_features_that_do_not_belong_together(tmp_path: Path) -> None:
 def test_stored_rows_are_those_of_the_array(tmp_path: Path) -> None:
     values = RANDOM.integers(0, 256, (9, 3, 4), dtype=np.uint8)
     np.save(tmp_path / "a.npy", values)
-    stored = Stored(tmp_path / "a.npy")
+    stored = NpyFile(tmp_path / "a.npy")
     assert (stored.shape, stored.dtype, len(stored)) == (values.shape, values.dtype, 9)
     for rows in ([8, 0, 8], [], 5, [[1, 2], [3, 4]]):
         found = stored[np.array(rows, int)]
@@ -120,17 +120,17 @@ def test_stored_rows_are_those_of_the_array(tmp_path: Path) -> None:
 def test_files_that_cannot_be_read_by_row(tmp_path: Path) -> None:
     path = tmp_path / "a.npy"
     with pytest.raises(OSError, match=r"cannot read .*a\.npy: No such file"):
-        Stored(path)
+        NpyFile(path)
     np.save(path, np.zeros((5, 4)))
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(ValueError, match=r"a\.npy is not as long as its header says"):
-        Stored(path)
+        NpyFile(path)
     path.write_bytes(b"image,label")
     with pytest.raises(ValueError, match=r"a\.npy is no array"):
-        Stored(path)
+        NpyFile(path)
     np.save(path, np.zeros((5, 4)).T)
     with pytest.raises(ValueError, match="C order"):
-        Stored(path)
+        NpyFile(path)
 
 
 def resident() -> float:
@@ -160,7 +160,7 @@ def test_memory_is_bounded_by_the_batch(tmp_path: Path, kind: str) -> None:
                 begin(file, np.uint8, (number, 256, 256))
                 for _ in range(number):
                     append(file, np.ones((256, 256), np.uint8))
-        images, masks = Stored(tmp_path / "images"), Stored(tmp_path / "masks")
+        images, masks = NpyFile(tmp_path / "images"), NpyFile(tmp_path / "masks")
         opened = batches.Pixels(images, masks, LUNGS, 256)
     found = batches.Batches(opened, rows, np.zeros(number), 16)
     before = resident()
