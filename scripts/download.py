@@ -2,7 +2,7 @@
 
 Settings: ``dataset.source`` (kaggle, sample, local, phantom), ``dataset.path`` for local,
 ``dataset.phantom`` for phantom.
-Inputs: the network (kaggle, sample), ``workflow/sample-manifest.tsv`` (sample), a folder or a zip
+Inputs: the network (kaggle, sample), ``workflow/study/sample_manifest.tsv`` (sample), a folder or a zip
 (local), or nothing (phantom).
 Outputs: the folder ``raw`` and the table ``raw.tsv`` (``file, origin, bytes, sha256, retrieved``).
 Both appear when they are whole.
@@ -29,7 +29,7 @@ def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--source", choices=SOURCES, required=True)
     parser.add_argument("--path", help="local: a folder or a zip")
-    parser.add_argument("--manifest", type=Path, default=Path("workflow/sample-manifest.tsv"))
+    parser.add_argument("--manifest", type=Path, default=Path("workflow/study/sample_manifest.tsv"))
     parser.add_argument(
         "--phantom",
         type=json.loads,

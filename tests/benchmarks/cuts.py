@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> None:
     rows = []
     for backbone, size, unfreeze in cuts(config, runs.read(REPOSITORY / config["runs"])):
         row = {"backbone": backbone, "input_size": size, "unfreeze": unfreeze}
-        rows.append(row | cut(backbone, size, unfreeze, options.images))
+        rows.append(row | facts(backbone, size, unfreeze, options.images))
         print(row, flush=True, file=sys.stderr)
     table = pd.DataFrame(rows)
     table["kept"] = table["gb"] <= config["features"]["limit_gb"]
@@ -61,19 +61,19 @@ def cuts(config: dict, table: pd.DataFrame) -> list[tuple[str, int, str]]:
     return list(found)
 
 
-def cut(backbone: str, size: int, unfreeze: str, images: int) -> dict:
+def facts(backbone: str, size: int, unfreeze: str, images: int) -> dict:
     """Return where a network is cut, how many tensors cross, and their size in GB (10^9 bytes)."""
     from pulmoscan.inputs import batches
-    from pulmoscan.networks import build
+    from pulmoscan.networks import build, cut
 
     head = "flatten" if unfreeze.endswith("not pooled") else "average_pooling"
     settings = {"backbone": backbone, "arguments": {}, "input_size": size, "head": [head]}
     network = build.build(settings, CLASSES)
-    build.freeze(network, unfreeze.split(",")[0])
-    frozen, _ = build.split(network)
+    cut.freeze(network, unfreeze.split(",")[0])
+    frozen, _ = cut.cut(network)
     tensors = batches.crossing(frozen)
     return {
-        "first_trained": build.first_trained(network),
+        "first_trained": cut.first_trained(network),
         "tensors": len(tensors),
         "crossing": ", ".join(
             f"{tensor['layer']} {'x'.join(map(str, tensor['shape']))}" for tensor in tensors

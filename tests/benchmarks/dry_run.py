@@ -48,7 +48,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--output", type=Path, help="folder for the table")
     options = parser.parse_args(argv)
     facts = measure.machine() | {"options": vars(options)}
-    study = pd.read_csv(measure.REPOSITORY / "workflow/runs.tsv", sep="\t", dtype=str)
+    study = pd.read_csv(measure.REPOSITORY / "workflow/study/runs.tsv", sep="\t", dtype=str)
     config = yaml.safe_load((measure.REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
     rows = []
     for size in [len(study), *options.runs]:

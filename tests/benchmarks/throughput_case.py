@@ -188,16 +188,16 @@ def _kernels(work: Callable[[], None], found: Sequence[dict]) -> dict:
 def _model(case: Case, jit_compile: bool) -> tuple["keras.Model", dict]:
     """Return the model that a case runs, and its ``products`` and ``trained_weights``."""
     import keras
-    from pulmoscan.networks import build
+    from pulmoscan.networks import build, cut
     from pulmoscan.training import loop
 
     keras.utils.set_random_seed(0)
     network = {"backbone": case.backbone, "input_size": case.size, "head": HEAD}
     network = build.build(network, CLASSES)
     unfreeze = "0" if case.work == "features" else case.work.removeprefix("train-")
-    build.freeze(network, unfreeze)
+    cut.freeze(network, unfreeze)
     found = roofline.products(network.model)
-    frozen, trained = build.split(network)
+    frozen, trained = cut.cut(network)
     facts = {
         "trained_weights": sum(map(_count, network.model.trainable_weights)),
         "policy": network.base[-1].dtype_policy.name,
@@ -207,7 +207,7 @@ def _model(case: Case, jit_compile: bool) -> tuple["keras.Model", dict]:
         found = [product for product in found if product.layer in of_frozen]
         model = frozen
     else:
-        model = build.joined(network, frozen, trained)
+        model = cut.joined(network, frozen, trained)
         loop.compile_model(model, 1e-4, jit_compile)
     return model, facts | {"products": [asdict(product) for product in found]}
 

@@ -26,7 +26,7 @@ import memory  # noqa: E402
 import published  # noqa: E402
 import rules  # noqa: E402
 import weights  # noqa: E402
-from pulmoscan.networks import build  # noqa: E402
+from pulmoscan.networks import build, cut  # noqa: E402
 
 LABELS = ("COVID", "Lung_Opacity", "Normal", "Viral Pneumonia")
 SMALL = {"backbone": "MobileNet", "arguments": {"alpha": 0.25}, "input_size": 32}
@@ -129,7 +129,7 @@ def test_both_ways_get_images_dealt_evenly_from_all_labels():
 
 
 def test_a_run_table_of_any_size_begins_with_the_study():
-    study = pd.read_csv(REPOSITORY / "workflow/runs.tsv", sep="\t", dtype=str).fillna("")
+    study = pd.read_csv(REPOSITORY / "workflow/study/runs.tsv", sep="\t", dtype=str).fillna("")
     config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
     variants = dry_run.image_variants(config)
     assert "lungs" in variants
@@ -171,7 +171,7 @@ def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("unfreeze", [0, 19])
 def test_both_ways_train_the_same_network(small_weights, unfreeze):
     ours = build.build(SMALL | {"head": rules.HEAD}, 4, small_weights)
-    build.freeze(ours, str(unfreeze))
+    cut.freeze(ours, str(unfreeze))
     options = argparse.Namespace(**SMALL, weights=small_weights, unfreeze=unfreeze)
     theirs = published.network(options, 4, dense=(128, 32), dropout=0.2)
     ours_head, theirs_head = (

@@ -81,7 +81,7 @@ def test_no_image_and_no_copy_of_it_is_on_two_sides(finished):
 
 
 def test_every_published_table_is_written_with_a_status_in_each_row(finished, repository):
-    published = pd.read_csv(repository / "workflow/published.tsv", sep="\t")
+    published = pd.read_csv(repository / "workflow/study/published_results.tsv", sep="\t")
     for name, rows in published.groupby("table"):
         written = table(finished, name)
         own = written["note"].fillna("").str.startswith("not in the study")

@@ -44,7 +44,7 @@ rule compare:
         tuning=tuning_files("best.json"),
         resampling=rules.resampling.output.table,
         runs=config["runs"],
-        published="workflow/published.tsv",
+        published="workflow/study/published_results.tsv",
     output:
         runs=report(
             "results/tables/runs.tsv",
@@ -112,7 +112,7 @@ rule dataset_facts:
     input:
         tables=rules.audit.output.tables,
         resampling=rules.resampling.output.table,
-        published="workflow/published-dataset.tsv",
+        published="workflow/study/published_dataset.tsv",
     output:
         table=report(
             "results/tables/dataset_facts.tsv",

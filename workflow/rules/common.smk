@@ -43,7 +43,7 @@ os.environ.update(
 # Snakemake leaves numbers inside a list or mapping of --config as text.
 update_config(config, check.typed(workflow.config_settings.config))
 
-PUBLISHED_TABLES = list(pd.read_csv(ROOT / "workflow/published.tsv", sep="\t")["table"].unique())
+PUBLISHED_TABLES = list(pd.read_csv(ROOT / "workflow/study/published_results.tsv", sep="\t")["table"].unique())
 
 try:
     check.check_files(workflow.configfiles)

@@ -21,7 +21,7 @@ AUDIT_TABLES = [
 
 rule download:
     input:
-        manifest="workflow/sample-manifest.tsv" if config["dataset"]["source"] == "sample" else [],
+        manifest="workflow/study/sample_manifest.tsv" if config["dataset"]["source"] == "sample" else [],
     output:
         raw=directory("results/raw"),
         table="results/raw.tsv",
@@ -44,7 +44,7 @@ rule download:
         ),
     shell:
         'python scripts/download.py --source {params.source:q} --path="$LOCAL_COPY" '
-        "--manifest workflow/sample-manifest.tsv --phantom {params.phantom:q} --threads {threads} "
+        "--manifest workflow/study/sample_manifest.tsv --phantom {params.phantom:q} --threads {threads} "
         "--cache results/cache/download --raw {output.raw:q} --table {output.table:q} "
         "2>&1 | tee {log:q}"
 

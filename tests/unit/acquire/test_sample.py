@@ -34,7 +34,7 @@ def manifest(tmp_path):
 
 @pytest.fixture
 def repository_manifest(pytestconfig):
-    return sample.read_manifest(pytestconfig.rootpath / "workflow/sample-manifest.tsv")
+    return sample.read_manifest(pytestconfig.rootpath / "workflow/study/sample_manifest.tsv")
 
 
 @pytest.fixture

@@ -186,7 +186,7 @@ def test_the_full_study_is_right(config, schema):
     ],
 )
 def test_a_wrong_key_is_named(config, schema, key, value, expected):
-    with pytest.raises(ValueError, match=r"^(config|workflow/runs.tsv): ") as error:
+    with pytest.raises(ValueError, match=r"^(config|workflow/study/runs.tsv): ") as error:
         check_all(changed(config, key, value), schema)
     assert expected in str(error.value)
     assert "Traceback" not in str(error.value)

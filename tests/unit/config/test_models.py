@@ -56,8 +56,8 @@ def test_every_published_row_is_a_run(repository, config):
     import pandas as pd
     from pulmoscan.config import runs
 
-    published = pd.read_csv(repository / "workflow/published.tsv", sep="\t", dtype=str)
-    table = runs.read(repository / "workflow/runs.tsv")
+    published = pd.read_csv(repository / "workflow/study/published_results.tsv", sep="\t", dtype=str)
+    table = runs.read(repository / "workflow/study/runs.tsv")
     stands = {
         (name, *run[runs.KEY])
         for _, run in table.iterrows()
@@ -71,7 +71,7 @@ def test_every_unfrozen_row_of_the_synthesis_is_also_run_by_the_recommended_prot
 ):
     from pulmoscan.config import runs
 
-    table = runs.read(repository / "workflow/runs.tsv")
+    table = runs.read(repository / "workflow/study/runs.tsv")
     known = models.resolve(config)
     synthesis = table[table["tables"].str.contains("synthesis")]
     keys = set(map(tuple, table[runs.KEY].to_numpy()))

@@ -91,9 +91,9 @@ def test_name():
 
 def test_runs_of_the_study_stand_where_their_figures_were_published(repository):
     """Each run of the study names the tables in which its figures were published."""
-    study = runs.read(repository / "workflow/runs.tsv")
+    study = runs.read(repository / "workflow/study/runs.tsv")
     published = pd.read_csv(
-        repository / "workflow/published.tsv", sep="\t", dtype=str, keep_default_na=False
+        repository / "workflow/study/published_results.tsv", sep="\t", dtype=str, keep_default_na=False
     )
     tables = published.groupby(runs.KEY)["table"].agg(lambda names: set(names))
     for run in study.itertuples():

@@ -12,7 +12,7 @@ backend.configure(threads=2)
 
 import keras  # noqa: E402
 from pulmoscan.config import hyperparameters  # noqa: E402
-from pulmoscan.networks import build  # noqa: E402
+from pulmoscan.networks import build, cut  # noqa: E402
 from pulmoscan.training import loop  # noqa: E402
 
 HEAD = ["average_pooling", {"dense": 12}, {"dense": 6}, {"dropout": 0.2}]
@@ -104,9 +104,9 @@ def test_networks_on_histograms(convolutions: list, rest: list, lengths: list[in
     assert model.count_params() == by_hand + dense(lengths[-1] * channels[-1], *widths, 2)
     assert "preprocessing" not in [layer.name for layer in model.layers]
     assert model.output_shape == (None, 2)
-    build.freeze(network, "all")
-    assert build.split(network)[0] is None
-    assert build.first_trained(network) == "conv_1"
+    cut.freeze(network, "all")
+    assert cut.cut(network)[0] is None
+    assert cut.first_trained(network) == "conv_1"
 
 
 def test_no_room_for_so_many_poolings() -> None:
@@ -137,8 +137,8 @@ def test_output_is_that_of_the_backbone_by_hand(tmp_path: Path) -> None:
     alone = backbones.build("MobileNet", {"alpha": 0.25}, 224)
     alone.save_weights(tmp_path / "w.weights.h5")
     network = build.build(SMALL, 4, tmp_path / "w.weights.h5")
-    build.freeze(network, "0")
-    frozen, _ = build.split(network)
+    cut.freeze(network, "0")
+    frozen, _ = cut.cut(network)
     same_size = backbones.build("MobileNet", {"alpha": 0.25}, 64)
     same_size.set_weights(alone.get_weights())
     scaled = np.repeat(GREY, 3, axis=-1) / 127.5 - 1
@@ -155,7 +155,7 @@ def test_unfrozen_layers() -> None:
         ("half", 43, "conv_dw_7"),
         ("all", 86, "grey"),
     ):
-        layers = build.trainable_layers(network, unfreeze)
+        layers = cut.trainable_layers(network, unfreeze)
         assert len(layers) == number + 5
         assert layers[0].name == first
 
@@ -164,29 +164,29 @@ def test_what_cannot_be_unfrozen() -> None:
     network = build.build(SMALL, 4)
     for unfreeze in ("87", "-1", "some", "1.5", ""):
         with pytest.raises(ValueError, match=r"the backbone has 86 layers|0 to 86 layers"):
-            build.trainable_layers(network, unfreeze)
+            cut.trainable_layers(network, unfreeze)
 
 
 def test_lenet_has_nothing_to_freeze() -> None:
     network = build.build({"architecture": LENET, "input_size": 32}, 2)
-    build.freeze(network, "all")
-    assert build.split(network)[0] is None
+    cut.freeze(network, "all")
+    assert cut.cut(network)[0] is None
     with pytest.raises(ValueError, match="no pre-trained part, so it is 'all'"):
-        build.freeze(network, "0")
+        cut.freeze(network, "0")
 
 
 def test_flattened_backbone() -> None:
     """The head of the study's ResNet152V2 on three classes, on a small backbone."""
     head = ["flatten", {"dense": 128}, {"dense": 32}, {"dropout": 0.2}, {"dense": 16}]
     network = build.build(SMALL | {"head": head}, 3)
-    build.freeze(network, "0")
+    cut.freeze(network, "0")
     names = [layer.name for layer in network.model.layers]
     assert names[-7:-2] == ["flatten", "dense_1", "dense_2", "dropout", "dense_3"]
     assert "pooled" not in names
     # 64 px end in 2 x 2 maps of 1024 / 4 channels.
     count = sum(int(np.prod(weight.shape)) for weight in network.model.trainable_weights)
     assert count == dense(2 * 2 * 256, 128, 32, 16, 3)
-    frozen, trained = build.split(network)
+    frozen, trained = cut.cut(network)
     assert [tensor.shape for tensor in frozen.outputs] == [(None, 2, 2, 256)]
     assert trained.layers[1].name == "flatten"
     crossed = frozen(GREY, training=False)
@@ -198,17 +198,17 @@ def test_flattened_backbone() -> None:
 
 def test_layers_that_train() -> None:
     network = build.build(SMALL, 4)
-    build.freeze(network, "19")
+    cut.freeze(network, "19")
     alone = keras.applications.MobileNet(
         alpha=0.25, include_top=False, weights=None, input_shape=(64, 64, 3)
     )
     with_weights = [layer.name for layer in alone.layers[-19:] if layer.weights]
-    assert build.trained_layers(network) == [*with_weights, "dense_1", "dense_2", "logits"]
-    assert build.first_trained(network) == "conv_dw_11"
-    build.freeze(network, "all")
-    assert build.first_trained(network) == "conv1"
-    build.freeze(network, "0")
-    assert build.trained_layers(network) == ["dense_1", "dense_2", "logits"]
+    assert cut.trained_layers(network) == [*with_weights, "dense_1", "dense_2", "logits"]
+    assert cut.first_trained(network) == "conv_dw_11"
+    cut.freeze(network, "all")
+    assert cut.first_trained(network) == "conv1"
+    cut.freeze(network, "0")
+    assert cut.trained_layers(network) == ["dense_1", "dense_2", "logits"]
 
 
 @pytest.mark.parametrize(
@@ -239,9 +239,9 @@ def test_cut_network_gives_what_the_whole_gives(
     grey = np.random.default_rng(0).uniform(0, 255, (8, size, size, 1)).astype("float32")
     grey *= np.linspace(0.1, 1, 8, dtype="float32").reshape(8, 1, 1, 1)
     take_statistics(network.model, grey)
-    build.freeze(network, unfreeze)
-    assert build.first_trained(network) == first
-    frozen, trained = build.split(network)
+    cut.freeze(network, unfreeze)
+    assert cut.first_trained(network) == first
+    frozen, trained = cut.cut(network)
     made_by = {id(layer.output): layer.name for layer in network.model.layers}
     assert sorted(made_by[id(tensor)] for tensor in frozen.outputs) == crossing
     assert not frozen.trainable_weights
@@ -253,7 +253,7 @@ def test_cut_network_gives_what_the_whole_gives(
     assert spread > 1e-4  # else everything would be equal to everything
     crossed = frozen(grey, training=False)
     np.testing.assert_allclose(numbers(trained, crossed), whole, atol=spread / 100)
-    joined = build.joined(network, frozen, trained)
+    joined = cut.joined(network, frozen, trained)
     np.testing.assert_allclose(numbers(joined, grey), whole, atol=spread / 100)
 
 
@@ -271,14 +271,14 @@ def take_statistics(model: keras.Model, x: np.ndarray) -> None:
 def test_training_the_cut_network_is_training_the_whole() -> None:
     labels = np.array([0, 1, 2] * 2)
 
-    def trained_weights(cut: bool) -> list[np.ndarray]:
+    def trained_weights(behind_cut: bool) -> list[np.ndarray]:
         keras.utils.set_random_seed(0)
         network = build.build(SMALL, 3)
-        build.freeze(network, "19")
-        frozen, part = build.split(network)
+        cut.freeze(network, "19")
+        frozen, part = cut.cut(network)
         before = [w.copy() for w in network.model.get_weights()]
         logits = keras.Model(network.model.input, network.model.get_layer("logits").output)
-        model = build.joined(network, frozen, part) if cut else logits
+        model = cut.joined(network, frozen, part) if behind_cut else logits
         loop.compile_model(model, 1e-3, jit_compile=keras.backend.backend() == "jax")
         model.fit(GREY, labels, batch_size=3, shuffle=False, verbose=0)
         after = network.model.get_weights()
@@ -292,9 +292,9 @@ def test_training_the_cut_network_is_training_the_whole() -> None:
 
 def test_frozen_batch_normalisation_keeps_its_statistics() -> None:
     network = build.build(SMALL, 3)
-    build.freeze(network, "19")
-    frozen, part = build.split(network)
-    model = build.joined(network, frozen, part)
+    cut.freeze(network, "19")
+    frozen, part = cut.cut(network)
+    model = cut.joined(network, frozen, part)
     statistics = network.model.get_layer("conv1_bn").get_weights()
     unfrozen = network.model.get_layer("conv_pw_13_bn").get_weights()
     loop.compile_model(model, 1e-3, jit_compile=keras.backend.backend() == "jax")
@@ -311,8 +311,8 @@ def test_frozen_batch_normalisation_keeps_its_statistics() -> None:
 def test_head_without_dense_layers_still_drops_out() -> None:
     settings = SMALL | {"head": ["average_pooling", {"dropout": 0.5}]}
     network = build.build(settings, 3)
-    build.freeze(network, "0")
-    frozen, part = build.split(network)
+    cut.freeze(network, "0")
+    frozen, part = cut.cut(network)
     assert "dropout" in [layer.name for layer in part.layers]
     assert "dropout" not in [layer.name for layer in frozen.layers]
 

@@ -64,7 +64,7 @@ def run_compare(folder, repository, *, query="", seeds=(0,), table=RUNS, models=
             *f"--runs {folder}/runs.tsv --seeds {' '.join(map(str, seeds))}".split(),
             *("--filter", query, "--variants", json.dumps(VARIANTS)),
             *f"--results {folder}/runs --resampling {folder}/resampling.tsv".split(),
-            *f"--published {repository}/workflow/published.tsv --output {folder}/tables".split(),
+            *f"--published {repository}/workflow/study/published_results.tsv --output {folder}/tables".split(),
             *("--models", json.dumps(models or {}), "--tuned", json.dumps(tuned or {})),
             *("--tuning", str(folder / "tuning")),
         ]
@@ -82,7 +82,7 @@ def row_of(table, model, unfreeze="0", variant="lungs", metric="val_accuracy"):
 
 def test_every_published_figure_has_a_row_in_its_table(tmp_path, repository):
     tables = run_compare(tmp_path, repository)
-    figures = published.read(repository / "workflow/published.tsv")
+    figures = published.read(repository / "workflow/study/published_results.tsv")
     assert set(tables) == {"runs", "protocol", *figures["table"]}
     for name, part in figures.groupby("table"):
         assert list(tables[name].columns) == comparison.COLUMNS
@@ -378,7 +378,7 @@ def test_every_published_metric_can_be_measured(repository):
         pd.DataFrame({"val_accuracy": [], "test_accuracy": [], "n_test": [], "n_validation": []}),
         pd.DataFrame({"split": [], "label": []}),
     )
-    for metric in published.read(repository / "workflow/published.tsv")["metric"].unique():
+    for metric in published.read(repository / "workflow/study/published_results.tsv")["metric"].unique():
         published.measure(metric, [nothing])
     with pytest.raises(ValueError, match="no way to measure the published metric 'auc'"):
         published.measure("auc", [nothing])

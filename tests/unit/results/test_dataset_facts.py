@@ -56,7 +56,7 @@ def folder(tmp_path):
 def facts(folder, repository):
     dataset_facts.main(
         f"--tables {folder} --resampling {folder}/resampling.tsv --published "
-        f"{repository}/workflow/published-dataset.tsv --output {folder}/facts.tsv".split()
+        f"{repository}/workflow/study/published_dataset.tsv --output {folder}/facts.tsv".split()
     )
     return pd.read_csv(folder / "facts.tsv", sep="\t", dtype={"published": str})
 
@@ -66,7 +66,7 @@ def value(facts, fact, subject):
 
 
 def test_every_published_fact_has_a_row(facts, repository):
-    published = pd.read_csv(repository / "workflow/published-dataset.tsv", sep="\t", dtype=str)
+    published = pd.read_csv(repository / "workflow/study/published_dataset.tsv", sep="\t", dtype=str)
     assert facts[["fact", "class_or_set"]].equals(published[["fact", "class_or_set"]])
     assert list(facts["published"]) == list(published["value"])
 

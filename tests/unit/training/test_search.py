@@ -20,7 +20,7 @@ import keras  # noqa: E402
 import keras_tuner  # noqa: E402
 import tune  # noqa: E402
 from pulmoscan.inputs import batches  # noqa: E402
-from pulmoscan.networks import build as networks  # noqa: E402
+from pulmoscan.networks import build, cut  # noqa: E402
 from pulmoscan.storage import checkpoint  # noqa: E402
 from pulmoscan.training import loop  # noqa: E402
 from pulmoscan.training import search as tuning  # noqa: E402
@@ -508,9 +508,9 @@ def test_a_search_of_which_every_trial_diverges_is_an_error(data: Path, tmp_path
 @pytest.mark.parametrize("joint", ["average_pooling", "flatten"])
 def test_the_head_is_what_is_cut_off_the_whole_network(joint: str) -> None:
     head = [joint, {"dense": 8, "activation": "tanh"}, {"dropout": 0.2}, {"dense": 4}]
-    network = networks.build(HEAD | {"head": head}, 3)
-    networks.freeze(network, "0")
-    frozen, trained = networks.split(network)
+    network = build.build(HEAD | {"head": head}, 3)
+    cut.freeze(network, "0")
+    frozen, trained = cut.cut(network)
     model = tuning.head(head, batches.crossing(frozen), 3)
     model.set_weights(trained.get_weights())
     x = np.random.default_rng(0).normal(size=(5, *trained.input_shape[1:])).astype("float32")
