@@ -42,14 +42,14 @@ def main(argv: Sequence[str]) -> None:
     rows = union_of_rows(options.samplings)
     backend.configure(options.threads)
     from pulmoscan.inputs import batches
-    from pulmoscan.networks import build
+    from pulmoscan.networks import build, cut
 
     network = build.build(options.network, CLASSES, options.weights)
-    build.freeze(network, options.unfreeze)
-    frozen, _ = build.split(network)
+    cut.freeze(network, options.unfreeze)
+    frozen, _ = cut.cut(network)
     described = cached_features.describe(
         [] if frozen is None else batches.crossing(frozen),
-        build.first_trained(network),
+        cut.first_trained(network),
         len(rows),
         np.dtype(options.dtype),
         options.limit_gb,

@@ -59,7 +59,7 @@ def main(argv: Sequence[str]) -> None:
     )
     import keras
     from pulmoscan.inputs import batches
-    from pulmoscan.networks import build
+    from pulmoscan.networks import build, cut
     from pulmoscan.training import loop
 
     keras.utils.set_random_seed(options.seed)
@@ -85,11 +85,11 @@ def main(argv: Sequence[str]) -> None:
 
     def prepare(index: int) -> loop.Stage:
         stage = plan[index]
-        build.freeze(network, stage["unfreeze"])
-        frozen, trained = build.split(network)
+        cut.freeze(network, stage["unfreeze"])
+        frozen, trained = cut.cut(network)
         if stage["cached"]:
             sources[index].check(batches.crossing(frozen) if frozen else [])
-        model = trained if stage["cached"] else build.joined(network, frozen, trained)
+        model = trained if stage["cached"] else cut.joined(network, frozen, trained)
         loop.compile_model(model, stage["learning_rate"], in_force.jit_compile)
         stage["trainable_parameters"] = count(network.model.trainable_weights)
         order = {"seed": options.seed, "augment": options.augment}
@@ -159,9 +159,9 @@ def features_valid(network: "Network", plan: Sequence[Mapping]) -> list[bool]:
 
     They are not where a stage before has trained layers that the stage itself freezes.
     """
-    from pulmoscan.networks import build
+    from pulmoscan.networks import cut
 
-    numbers = [len(build.trainable_layers(network, stage["unfreeze"])) for stage in plan]
+    numbers = [len(cut.trainable_layers(network, stage["unfreeze"])) for stage in plan]
     return [number == max(numbers[: index + 1]) for index, number in enumerate(numbers)]
 
 
@@ -177,15 +177,15 @@ def _facts(
 
     What is said once is that of the last stage.
     """
-    from pulmoscan.networks import build
+    from pulmoscan.networks import cut
 
     cached = kept[plan[-1]["unfreeze"]] if plan[-1]["cached"] else {}
     return {
         "epochs": len(progress.history),
         "parameters": int(network.model.count_params()),
         "trainable_parameters": plan[-1]["trainable_parameters"],
-        "trained_layers": build.trained_layers(network),
-        "first_trained": build.first_trained(network),
+        "trained_layers": cut.trained_layers(network),
+        "first_trained": cut.first_trained(network),
         "cached": cached.get("bytes"),
         "features_dtype": cached.get("dtype"),
         "seconds": round(progress.seconds, 3),

@@ -117,7 +117,7 @@ class Features:
 def crossing(frozen: keras.Model) -> list[dict]:
     """Return the tensors that cross a cut: ``layer`` that makes it, and ``shape`` for one image.
 
-    ``frozen`` is the part of a network before the cut (see `networks.split`); their order is that
+    ``frozen`` is the part of a network before the cut (see `cut.cut`); their order is that
     of its outputs.
     """
     makers = {id(layer.output): layer.name for layer in frozen.layers}

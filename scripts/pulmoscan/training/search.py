@@ -24,8 +24,7 @@ import numpy as np
 from pulmoscan.backends import loops
 from pulmoscan.config import hyperparameters
 from pulmoscan.inputs import batches
-from pulmoscan.networks import build as networks
-from pulmoscan.networks import layers
+from pulmoscan.networks import build, cut, layers
 from pulmoscan.storage import checkpoint
 from pulmoscan.training import loop
 
@@ -117,7 +116,7 @@ def head(layers_: Sequence, tensors: Sequence[Mapping], classes: int) -> keras.M
 
     ``tensors`` describe the features (see `batches.Features`): the backbone's maps, or its pooled
     output, behind which the head's ``average_pooling`` has nothing left to do. It is what
-    `networks.split` cuts off the whole network. Raises ``ValueError`` for other features.
+    `cut.cut` cuts off the whole network. Raises ``ValueError`` for other features.
     """
     pooled = len(tensors) == 1 and tensors[0]["layer"] == layers.POOLED
     if len(tensors) != 1 or pooled != (layers_[0] == "average_pooling"):
@@ -133,9 +132,9 @@ def head(layers_: Sequence, tensors: Sequence[Mapping], classes: int) -> keras.M
 
 def architecture(network: Mapping, classes: int) -> keras.Model:
     """Return a network of our own, from its input to ``logits``."""
-    whole = networks.build(network, classes)
-    networks.freeze(whole, "all")
-    return networks.split(whole)[1]
+    whole = build.build(network, classes)
+    cut.freeze(whole, "all")
+    return cut.cut(whole)[1]
 
 
 def held(features: batches.Features, rows: np.ndarray) -> batches.Features:
