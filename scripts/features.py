@@ -26,7 +26,7 @@ import pandas as pd
 from pulmoscan import command
 from pulmoscan.backends import backend
 from pulmoscan.inputs import cached_features, pixels
-from pulmoscan.storage import arrays
+from pulmoscan.storage import arrays, disk
 from pulmoscan.storage.atomic import replacing
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def main(argv: Sequence[str]) -> None:
         options.limit_gb,
     )
     if described["kept"]:
-        arrays.check_space(options.output.parent, described["bytes"])
+        disk.check_space(options.output.parent, described["bytes"], "the file of features")
     elif not described["tensors"]:
         print(f"unfreeze is {options.unfreeze}: all layers with weights train, nothing is computed")
         rows = rows[:0]

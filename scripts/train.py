@@ -27,7 +27,7 @@ from pulmoscan.backends import backend
 from pulmoscan.config import hyperparameters, stages
 from pulmoscan.data import labelling
 from pulmoscan.inputs import cached_features
-from pulmoscan.storage import arrays, checkpoint, code_digest
+from pulmoscan.storage import arrays, checkpoint, code_digest, digests
 from pulmoscan.storage.atomic import replacing
 from pulmoscan.training import options as training_options
 
@@ -208,12 +208,12 @@ def _identity(options: argparse.Namespace, kept: Mapping, rows: np.ndarray, thre
     Features are known by the digest in their description, images by ``rows``, those that are read.
     """
     files = {
-        name: checkpoint.file_digest(path)
+        name: digests.file_digest(path)
         for name, path in (("sampling", options.sampling), ("weights", options.weights))
         if path is not None
     }
     for name, path in (("images", options.images), ("masks", options.masks)):
-        files[name] = checkpoint.rows_digest(arrays.NpyFile(path), np.sort(rows))
+        files[name] = digests.rows_digest(arrays.NpyFile(path), np.sort(rows))
     names = ("network", "unfreeze", "pixels", "augment", "training", "seed")
     settings = {name: getattr(options, name) for name in names}
     return checkpoint.fingerprint(

@@ -24,7 +24,7 @@ from pulmoscan.backends import backend
 from pulmoscan.config import hyperparameters, stages
 from pulmoscan.data import labelling
 from pulmoscan.inputs import cached_features
-from pulmoscan.storage import arrays, checkpoint, code_digest
+from pulmoscan.storage import arrays, checkpoint, code_digest, digests
 from pulmoscan.storage.atomic import replacing
 from pulmoscan.training import options as training_options
 
@@ -148,11 +148,11 @@ def _identity(
     """
     import keras_tuner
 
-    files = {"sampling": checkpoint.file_digest(options.sampling)}
+    files = {"sampling": digests.file_digest(options.sampling)}
     if described is None:
         rows = np.sort(sampling["row"].to_numpy())
         for name, path in (("images", options.images), ("masks", options.masks)):
-            files[name] = checkpoint.rows_digest(arrays.NpyFile(path), rows)
+            files[name] = digests.rows_digest(arrays.NpyFile(path), rows)
     names = ("network", "tune", "unfreeze", "pixels", "training")
     settings = {name: getattr(options, name) for name in names}
     versions = backend.describe() | {"keras_tuner": keras_tuner.__version__}

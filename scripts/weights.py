@@ -21,7 +21,7 @@ import pandas as pd
 from pulmoscan import command
 from pulmoscan.backends import backend
 from pulmoscan.networks import backbones
-from pulmoscan.storage import arrays, checkpoint
+from pulmoscan.storage import digests, disk
 from pulmoscan.storage.atomic import replacing, writing
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def main(argv: Sequence[str]) -> None:
     else:
         model = read(options.backbone, arguments, path)
     # On a full disk HDF5 prints an error for every part it could not write, or crashes.
-    arrays.check_space(options.output.parent, 4 * model.count_params())
+    disk.check_space(options.output.parent, 4 * model.count_params(), "the weights file")
     with replacing(options.output) as temporary:
         model.save_weights(temporary)
     if options.record is not None:
@@ -78,7 +78,7 @@ def main(argv: Sequence[str]) -> None:
             "source": options.source,
             "file": path.name if path else "",
             "bytes": path.stat().st_size if path else "",
-            "sha256": checkpoint.file_digest(path) if path else "",
+            "sha256": digests.file_digest(path) if path else "",
             "url": backbones.published_url(options.backbone, arguments)
             if options.source == "imagenet"
             else "",

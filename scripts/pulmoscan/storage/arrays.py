@@ -7,7 +7,6 @@ the process's memory, so that it seems to hold the whole file.
 
 import math
 import os
-import shutil
 import tokenize
 from pathlib import Path
 from typing import BinaryIO
@@ -40,16 +39,6 @@ def write(path: Path, array: np.ndarray) -> None:
     with path.open("wb") as file:
         begin(file, array.dtype, array.shape)
         append(file, array)
-
-
-def check_space(folder: Path, size: int) -> None:
-    """Raise ``OSError`` where the disk of a folder, which need not exist, has no ``size`` bytes."""
-    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    free = shutil.disk_usage(there).free
-    if size > free:
-        raise OSError(
-            f"this needs {size / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free at {there}"
-        )
 
 
 class NpyFile:

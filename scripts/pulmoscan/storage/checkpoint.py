@@ -21,20 +21,6 @@ def fingerprint(**parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def file_digest(path: str | Path) -> str:
-    """Return the SHA-256 of a file's content, as hexadecimals."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def rows_digest(array: np.ndarray, rows: np.ndarray) -> str:
-    """Return the SHA-256 over some rows of an array, read one at a time."""
-    digest = hashlib.sha256()
-    for row in rows:
-        digest.update(np.ascontiguousarray(array[row]))
-    return digest.hexdigest()
-
-
 def save(folder: Path, identity: str, values: Mapping, arrays: Mapping[str, list]) -> None:
     """Write a checkpoint in place of an older one.
 

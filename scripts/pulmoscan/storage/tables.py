@@ -1,26 +1,72 @@
-"""Parquet tables that one stage writes and another reads."""
+"""Tables that one stage writes and another reads: Parquet, or TSV with a header."""
 
+from collections.abc import Collection
 from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
 
+from pulmoscan.storage.atomic import replacing
 
-def read(path: Path, stage: str) -> pd.DataFrame:
-    """Return a table that ``stage`` wrote.
+_MISSING = ("", "NaN", "nan")  # cells of a TSV that hold no number
+
+
+def read(path: str | Path, stage: str, text: Collection[str] = ()) -> pd.DataFrame:
+    """Return a table that another stage wrote, as ``.tsv`` or as Parquet.
+
+    Args:
+        path: the file.
+        stage: what wrote it, for messages: ``the audit``.
+        text: columns of a TSV that hold names or sentences. They stay text whatever they look like
+            (``NA``, ``1``), and an empty cell is "". Other columns get the type of their content,
+            with NaN for an empty cell. Parquet knows its types.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is damaged, or no such table.
+        OSError: the file cannot be read.
+        ValueError: it is damaged, is not a table, or lacks a column of ``text``.
     """
+    path = Path(path)
     try:
         content = path.read_bytes()
     except OSError as error:
         raise OSError(f"cannot read {path}: {error.strerror}; run {stage} again") from error
     try:
-        return pd.read_parquet(BytesIO(content))
+        if path.suffix == ".tsv":
+            table = _parsed(content, text)
+        else:
+            table = pd.read_parquet(BytesIO(content))
     except Exception as error:  # a damaged file ends in whatever the reader's parts raise
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ValueError(
             f"{path} is damaged ({reason}): remove it and run {stage} again"
         ) from error
+    for name in text:
+        if name not in table:
+            raise ValueError(f"{path} has no column {name!r}: run {stage} again")
+    return table
+
+
+def write(path: str | Path, table: pd.DataFrame) -> None:
+    """Write a table without its index, as TSV where the path ends in ``.tsv``, else as Parquet.
+
+    The file is whole or not there, see `atomic.replacing`.
+    """
+    with replacing(path) as temporary:
+        if temporary.suffix == ".tsv":
+            table.to_csv(temporary, sep="\t", index=False)
+        else:
+            table.to_parquet(temporary, index=False)
+
+
+def _parsed(content: bytes, text: Collection[str]) -> pd.DataFrame:
+    names = pd.read_csv(BytesIO(content), sep="\t", nrows=0).columns
+    table = pd.read_csv(
+        BytesIO(content),
+        sep="\t",
+        dtype=dict.fromkeys(names.intersection(list(text)), "str"),
+        keep_default_na=False,
+        na_values={name: _MISSING for name in names if name not in text},
+    )
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes what is too much for an index
+        raise ValueError("some lines have more fields than the header")
+    return table

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -568,13 +567,3 @@ def test_networks_of_histograms(data: Path, tmp_path: Path) -> None:
     model = keras.saving.load_model(tmp_path / "run" / "model.keras")
     found = model.predict(histograms.astype("float32"), verbose=0)
     np.testing.assert_allclose(found, predictions[["p_bright", "p_dark"]], atol=1e-5)
-
-
-def test_the_digest_of_rows_is_that_of_their_pixels_alone() -> None:
-    array = np.random.default_rng(0).integers(0, 255, (6, 4, 4), dtype=np.uint8)
-    before = checkpoint.rows_digest(array, np.array([1, 4]))
-    assert before == sha256(array[[1, 4]].tobytes()).hexdigest()
-    array[2] += 1
-    assert checkpoint.rows_digest(array, np.array([1, 4])) == before
-    array[4, 0, 0] += 1
-    assert checkpoint.rows_digest(array, np.array([1, 4])) != before
