@@ -1,4 +1,4 @@
-"""How every script of the workflow starts, and how it ends when something is wrong."""
+"""How every script of the workflow starts, and how it exits when something is wrong."""
 
 import sys
 import traceback
@@ -9,11 +9,11 @@ OWN_CODE = Path(__file__).resolve().parents[1]
 
 
 def run(main: Callable[[Sequence[str]], None]) -> None:
-    """Run a script's ``main`` with the command line's arguments and leave the process.
+    """Run a script's ``main`` with the arguments of the command line, and exit.
 
-    A ``ValueError`` or ``OSError`` that this project raised itself is worded for the user and shown
-    as one line on standard error; any other exception keeps its traceback. The exit status is 1 in
-    both cases, and 130 when the user interrupts.
+    A ``ValueError`` or ``OSError`` that this project raised itself has a user-facing message, which
+    is printed as one line on standard error; any other exception keeps its traceback. The exit
+    status is 1 in both cases, and 130 when the user interrupts.
     """
     program = Path(sys.argv[0]).stem
     try:

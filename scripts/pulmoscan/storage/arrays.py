@@ -1,8 +1,8 @@
-"""Arrays that are larger than memory, written from their first row to their last, read by row.
+"""Arrays larger than memory: written from the first row to the last, read by row.
 
-Plain writes and reads, not a memory map: on a full disk a write is an error that can be told, where
-a memory map ends the process with a bus error; and the pages that a memory map has touched count as
-the process's memory, so that it seems to hold the whole file.
+With plain writes and reads, not a memory map. On a full disk a write raises an error that can be
+reported, where a memory map ends the process with a bus error; and the pages that a memory map has
+touched count as the process's memory, so that it seems to hold the whole file.
 """
 
 import math
@@ -26,7 +26,7 @@ def begin(file: BinaryIO, dtype: DTypeLike, shape: tuple[int, ...]) -> None:
 
 
 def append(file: BinaryIO, rows: ArrayLike) -> None:
-    """Write the next rows of the array begun; raise ``OSError`` with the folder where it fails."""
+    """Write the next rows of an array that was begun; an ``OSError`` names the folder."""
     try:
         file.write(np.ascontiguousarray(rows))
     except OSError as error:
@@ -35,24 +35,31 @@ def append(file: BinaryIO, rows: ArrayLike) -> None:
 
 
 def write(path: Path, array: np.ndarray) -> None:
-    """Write a whole array as `np.save` does, which does not say why it cannot."""
+    """Write a whole array, byte for byte as `np.save` does; an ``OSError`` names the folder."""
     with path.open("wb") as file:
         begin(file, array.dtype, array.shape)
         append(file, array)
 
 
 class NpyFile:
-    """The rows of an `.npy` file, each read when it is asked for.
+    """The array in an `.npy` file, of which rows are read when they are asked for.
 
-    ``shape`` and ``dtype`` are those of the array; ``stored[rows]``, with a sequence of indices or
-    one, gives the rows as NumPy does. Raises ``ValueError`` for a file that is no array in C order
-    and for one that ends too early, ``OSError`` for one that cannot be read.
+    ``file[rows]``, with one index or a sequence of them, returns the rows as NumPy does.
+
+    Attributes:
+        path: the file.
+        shape: of the array.
+        dtype: of the array.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not an array in C order, or not as long as its header says.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         try:
-            # No buffer: reads below go past it.
+            # Unbuffered: `__getitem__` reads from the descriptor.
             self._file = self.path.open("rb", buffering=0)
         except OSError as error:
             raise OSError(f"cannot read {self.path}: {error.strerror}") from None
@@ -63,7 +70,7 @@ class NpyFile:
             self.shape, by_column, self.dtype = np.lib.format.read_array_header_1_0(self._file)
         except (ValueError, SyntaxError, tokenize.TokenError) as error:
             reason = str(error).splitlines()[0]
-            raise ValueError(f"{self.path} is no array this can read: {reason}") from None
+            raise ValueError(f"{self.path} is not an array that can be read: {reason}") from None
         if by_column or self.dtype.hasobject or min(self.shape, default=-1) < 0:
             raise ValueError(f"{self.path} is not an array of numbers in C order")
         self._start = self._file.tell()
@@ -77,11 +84,11 @@ class NpyFile:
     def __getitem__(self, rows: ArrayLike) -> np.ndarray:
         indices = np.asarray(rows)
         if indices.size and not -1 < indices.min() <= indices.max() < len(self):
-            raise IndexError(f"{self.path} has {len(self)} rows, asked for {rows}")
+            raise IndexError(f"{self.path} has {len(self)} rows, but {rows} was asked for")
         values = np.empty((*indices.shape, *self.shape[1:]), self.dtype)
         flat = values.reshape(indices.size, math.prod(self.shape[1:]))
         for row, index in zip(flat, indices.ravel(), strict=True):
             done = os.preadv(self._file.fileno(), [row], self._start + int(index) * self._row_bytes)
             if done != self._row_bytes:
-                raise OSError(f"{self.path} ends in row {index}: it was changed while it was read")
+                raise OSError(f"{self.path} ends in row {index}: it was changed while being read")
         return values

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Files that are either complete or absent."""
 
 import errno
 import glob
@@ -11,20 +11,20 @@ from pathlib import Path
 
 import psutil
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what only writing ends in
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # raised by writes only, never by reads
 
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path`` to write to; on success it takes the name of ``path``.
+    """Yield a temporary path to write to, which replaces ``path`` when the block succeeds.
 
-    The temporary file keeps the ending of ``path`` (some writers choose their format by it). It is
-    flushed to disk before the rename, and removed when the block raises. What processes of this
-    machine that were killed have left of the same file is removed too. Missing parent folders are
-    made.
+    The temporary file lies beside ``path`` and keeps its suffix, since some writers choose their
+    format by it. It is flushed to disk before it is renamed, and removed if the block raises.
+    Leftovers of killed processes of this machine that wrote the same file are removed too. Missing
+    parent folders are created.
 
     Raises:
-        OSError: the file cannot be written, the disk is full, or what the block raises.
+        OSError: the file cannot be written, such as on a full disk; or what the block raises.
     """
     path = Path(path)
     with writing(path):
@@ -51,9 +51,11 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def writing(path: Path, numbers: Collection[int] | None = None) -> Iterator[None]:
-    """Name the file that the block writes in an ``OSError`` of the system.
+    """Add the name of the file that the block writes to an ``OSError`` of the system.
 
-    With ``numbers``, errors of these numbers only; others are raised as they are.
+    Args:
+        path: the file.
+        numbers: the error numbers concerned; others pass unchanged. None concerns all of them.
     """
     try:
         yield
@@ -64,13 +66,13 @@ def writing(path: Path, numbers: Collection[int] | None = None) -> Iterator[None
 
 
 def _writer(unfinished: Path, common: str) -> int:
-    """Return the number of the process that made a temporary file, this one's where it has none."""
+    """Return the id of the process that made a temporary file; this process's if it names none."""
     number = unfinished.name.removeprefix(common).partition(".")[0]
     return int(number) if number.isdecimal() else os.getpid()
 
 
 def _umask() -> int:
-    """Return the process's umask, which POSIX lets one read only by setting it."""
+    """Return the process's umask, which POSIX allows to be read only by setting it."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -1,4 +1,4 @@
-"""What a training needs to go on after it was killed, in one file that is whole or not there."""
+"""What a killed training needs to resume, in one file that is either complete or absent."""
 
 import hashlib
 import json
@@ -17,15 +17,18 @@ _HEADER = "header"
 
 
 def fingerprint(**parts: Any) -> str:
-    """Return the SHA-256 of everything that decides the result of a training, as hexadecimals."""
+    """Return the SHA-256 of everything that decides the result of a training, in hexadecimal."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def save(folder: Path, identity: str, values: Mapping, arrays: Mapping[str, list]) -> None:
-    """Write a checkpoint in place of an older one.
+    """Write a checkpoint, replacing an older one.
 
-    ``identity`` is the fingerprint of the training, ``values`` what JSON can hold, and ``arrays``
-    lists of arrays by name.
+    Args:
+        folder: where to write it.
+        identity: the fingerprint of the training.
+        values: anything that JSON can hold.
+        arrays: lists of arrays by name.
     """
     stored = {
         f"{name}/{index}": np.asarray(array)
@@ -39,9 +42,9 @@ def save(folder: Path, identity: str, values: Mapping, arrays: Mapping[str, list
 
 
 def load(folder: Path, identity: str) -> tuple[dict, dict[str, list[np.ndarray]]] | None:
-    """Return the ``(values, arrays)`` of a checkpoint, or None where there is none to go on from.
+    """Return the ``(values, arrays)`` of a checkpoint, or None if there is none to resume from.
 
-    A checkpoint of another fingerprint, or one that cannot be read, is removed.
+    A checkpoint with another fingerprint, or one that cannot be read, is removed.
     """
     path = folder / FILE
     if not path.exists():
@@ -61,8 +64,8 @@ def load(folder: Path, identity: str) -> tuple[dict, dict[str, list[np.ndarray]]
 
 
 def remove(folder: Path) -> None:
-    """Remove a checkpoint, and the folders above it that this leaves empty."""
+    """Remove a checkpoint and the parent folders that this leaves empty."""
     (folder / FILE).unlink(missing_ok=True)
-    with suppress(OSError):  # the first that is not empty ends it
+    with suppress(OSError):  # the first folder that is not empty ends the loop
         for empty in (folder, *folder.parents):
             empty.rmdir()

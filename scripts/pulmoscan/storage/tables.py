@@ -49,7 +49,7 @@ def read(path: str | Path, stage: str, text: Collection[str] = ()) -> pd.DataFra
 def write(path: str | Path, table: pd.DataFrame) -> None:
     """Write a table without its index, as TSV where the path ends in ``.tsv``, else as Parquet.
 
-    The file is whole or not there, see `atomic.replacing`.
+    The file is complete or absent, see `atomic.replacing`.
     """
     with replacing(path) as temporary:
         if temporary.suffix == ".tsv":

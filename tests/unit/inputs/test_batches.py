@@ -126,7 +126,7 @@ def test_files_that_cannot_be_read_by_row(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"a\.npy is not as long as its header says"):
         NpyFile(path)
     path.write_bytes(b"image,label")
-    with pytest.raises(ValueError, match=r"a\.npy is no array"):
+    with pytest.raises(ValueError, match=r"a\.npy is not an array"):
         NpyFile(path)
     np.save(path, np.zeros((5, 4)).T)
     with pytest.raises(ValueError, match="C order"):

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, whatever happens to the process that writes them."""
+"""Files are complete or absent, whatever happens to the process that writes them."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from pulmoscan.storage import atomic
 
 WRITER = """
 import sys
-from pulmoscan import atomic
+from pulmoscan.storage import atomic
 with atomic.replacing(sys.argv[1]) as path:
     path.write_text("half of")
     print("writing", flush=True)
@@ -46,7 +46,7 @@ def writer(repository):
         process.communicate()
 
 
-def test_a_file_is_there_when_it_is_whole(writer, tmp_path):
+def test_a_file_appears_when_it_is_complete(writer, tmp_path):
     process = writer(tmp_path / "table.tsv")
     assert not (tmp_path / "table.tsv").exists()
     process.communicate("\n")
@@ -54,7 +54,7 @@ def test_a_file_is_there_when_it_is_whole(writer, tmp_path):
     assert names(tmp_path) == ["table.tsv"]
 
 
-def test_an_error_leaves_the_former_file(tmp_path):
+def test_an_encoding_error_leaves_the_former_file(tmp_path):
     path = tmp_path / "table.tsv"
     path.write_text("former")
     with pytest.raises(UnicodeEncodeError), atomic.replacing(path) as temporary:
@@ -63,7 +63,7 @@ def test_an_error_leaves_the_former_file(tmp_path):
     assert names(tmp_path) == ["table.tsv"]
 
 
-def test_what_a_killed_writer_left_goes_with_the_next_one(writer, tmp_path):
+def test_leftovers_of_a_killed_writer_are_removed_by_the_next_one(writer, tmp_path):
     path, other = tmp_path / "a[1].tar.gz", tmp_path / "b.tar.gz"
     killed, alive, of_another = writer(path), writer(path), writer(other)
     for process in (killed, of_another):
@@ -73,7 +73,7 @@ def test_what_a_killed_writer_left_goes_with_the_next_one(writer, tmp_path):
     with atomic.replacing(path) as temporary:
         temporary.write_text("mine")
     assert path.read_text() == "mine"
-    # That of the other file stays, and that of the writer that is alive, who ends as always.
+    # Those of the other file and of the writer that is alive stay; the latter finishes as usual.
     assert len(names(tmp_path)) == 3
     alive.communicate("\n")
     assert path.read_text() == "the whole"
@@ -82,7 +82,7 @@ def test_what_a_killed_writer_left_goes_with_the_next_one(writer, tmp_path):
     assert names(tmp_path) == ["a[1].tar.gz", "b.tar.gz"]
 
 
-def test_the_ending_stays_and_the_umask_holds(tmp_path):
+def test_the_suffix_is_kept_and_the_umask_applies(tmp_path):
     mask = os.umask(0o027)
     try:
         with atomic.replacing(tmp_path / "deep/er/array.npy") as temporary:
@@ -90,3 +90,28 @@ def test_the_ending_stays_and_the_umask_holds(tmp_path):
     finally:
         os.umask(mask)
     assert (tmp_path / "deep/er/array.npy").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_replaced_file_is_complete(tmp_path):
+    target = tmp_path / "new/table.tsv"
+    with atomic.replacing(target) as path:
+        path.write_text("a\n")
+        assert path.suffix == ".tsv"
+        assert not target.exists()
+    assert target.read_text() == "a\n"
+    assert [file.name for file in target.parent.iterdir()] == ["table.tsv"]
+
+
+def test_a_failed_write_leaves_the_old_file_alone(tmp_path):
+    target = tmp_path / "table.tsv"
+    target.write_text("old")
+
+    def write_half() -> None:
+        with atomic.replacing(target) as path:
+            path.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_half()
+    assert target.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["table.tsv"]
