@@ -11,7 +11,7 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 GPU ?= 1
 VENV := .venv
 PYTEST := $(VENV)/bin/python -m pytest -n $(CORES) --maxprocesses 8 --no-loadscope-reorder
-JAX_TESTS := backends/test_backend.py backends/test_loops.py \
+JAX_TESTS := backends/test_backend.py backends/test_gradients.py backends/test_loops.py \
 	training/test_search.py::test_a_trial_trains_as_keras_does \
 	training/test_search.py::test_a_trial_does_not_depend_on_those_that_share_its_model
 BIN := $(VENV)/bin

@@ -77,7 +77,7 @@ def main(argv: Sequence[str]) -> None:
         arrays.begin(file, options.dtype, (len(rows), width))
         for part in _parts(len(rows), options.batch_size):
             x = pixels.with_channel(source.read(rows[part]))
-            with backend.fitting(options.batch_size):
+            with backend.explain_out_of_memory(options.batch_size):
                 outputs = _forward(frozen, x, options.batch_size)
             values = _stored(outputs, options.dtype)
             arrays.append(file, values)

@@ -57,7 +57,7 @@ def main(argv: Sequence[str]) -> None:
         )
     print(f"{len(chosen)} images explained by the layer {explainer.layer.name}")
     shown = pixels.apply(images, masks, arguments.pixels, explainer.input_size)
-    with backend.fitting(arguments.batch_size):
+    with backend.explain_out_of_memory(arguments.batch_size):
         explained = explainer.explain(shown, arguments.batch_size)
     cams = gradcam.resized(explained.maps, images.shape[1:])
     scores = _scores(chosen, labels, explained, cams, masks)

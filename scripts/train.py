@@ -102,7 +102,7 @@ def main(argv: Sequence[str]) -> None:
         )
 
     identity = _identity(options, kept, rows if on_pixels else rows[:0], in_force.threads)
-    with backend.fitting(settings["batch_size"]):
+    with backend.explain_out_of_memory(settings["batch_size"]):
         progress, steps = loop.train(prepare, len(plan), options.checkpoint, identity)
         probabilities = loop.predict(steps, some(-1, split != "train"))
     facts = {

@@ -79,7 +79,7 @@ def main(argv: Sequence[str]) -> None:
         in_force.jit_compile,
     )
     identity = _identity(options, described, sampling, in_force.threads)
-    with backend.fitting(size):
+    with backend.explain_out_of_memory(size):
         found = search.search(options.tune, trainer.run, options.checkpoint, identity)
     with replacing(options.output / "trials.tsv") as path:
         table(found).to_csv(path, sep="\t", index=False)

@@ -1,8 +1,7 @@
-"""Which backend of Keras computes, on which device, with which precision.
+"""Which backend of Keras computes, on which device and with which precision.
 
-This module and `passes` are the only ones of the workflow that name a backend. Everything else is
-written against Keras alone and runs on TensorFlow, JAX and PyTorch. Scripts call ``configure``
-before anything imports Keras, because a backend reads most of these settings once.
+Scripts call `configure` before anything imports Keras, because a backend reads most of these
+settings only once.
 """
 
 import gc
@@ -14,19 +13,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pulmoscan.backends import gpus as accelerators
+from pulmoscan.backends import gpus
 
 NOTICES = ("absl::InitializeLog()", "oneDNN custom operations are on")
 BACKENDS = ("tensorflow", "jax", "torch")
-SWITCHES = ("auto", "on", "off")
-TENSOR_FLOAT_32 = (8, 0)  # compute capability of NVIDIA from which it, and bfloat16, are there
+TENSOR_FLOAT_32 = (8, 0)  # NVIDIA compute capability from which it and bfloat16 are available
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What ``configure`` decided: threads in force, Keras' dtype policy, and XLA compilation.
+    """What `configure` decided: threads in force, Keras' dtype policy, and XLA compilation.
 
-    ``tensor_float_32``: float32 factors may be rounded to 10 bits when a GPU multiplies them.
+    ``tensor_float_32`` is whether a GPU may round float32 factors to 10 bits when it multiplies.
     """
 
     threads: int
@@ -36,9 +34,9 @@ class Settings:
 
 
 def chosen(xla: str = "auto") -> str:
-    """Return the backend that ``KERAS_BACKEND`` names, TensorFlow where it is not set.
+    """Return the backend that ``KERAS_BACKEND`` names, TensorFlow when it is not set.
 
-    Raises ``ValueError`` for one that does not exist, and for ``xla: on`` with TensorFlow.
+    Raises ``ValueError`` for an unknown backend, and for ``xla: on`` with TensorFlow.
     """
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     if backend not in BACKENDS:
@@ -52,48 +50,43 @@ def chosen(xla: str = "auto") -> str:
 
 
 def configure(threads: int, mixed_precision: str = "off", xla: str = "off") -> Settings:
-    """Prepare the backend for quiet and repeatable work, and return what is in force.
+    """Prepare the backend for quiet and repeatable work, and return the settings in force.
 
-    ``KERAS_BACKEND`` chooses the backend, TensorFlow where it is not set. Operations are the
-    deterministic ones, and a GPU's memory is taken as needed. Of several GPUs the process takes a
-    free one for itself (see `accelerators`). The number of threads is fixed by the
-    first call of a process; a later call with another number warns and keeps the first.
+    ``KERAS_BACKEND`` chooses the backend, TensorFlow when it is not set. Operations are the
+    deterministic ones, and a GPU's memory is allocated as needed. Where there are several GPUs, the
+    process claims a free one for itself (see `gpus`). The first call of a process fixes the number
+    of threads; a later call with another number warns and keeps the first.
 
-    ``mixed_precision`` and ``xla`` are ``on``, ``off`` or ``auto``, which is what
-    ``benchmarks/throughput.py`` spoke for:
+    ``mixed_precision`` and ``xla`` are ``on``, ``off`` or ``auto``, which is what measurements
+    favour:
 
-    - ``mixed_precision: off`` is float32 on every device. All backends let a GPU from NVIDIA round
-      what it multiplies to 10 bits (TensorFloat-32) unless they are told not to, as here. On an
-      H100, MobileNet's features of radiographs then differ from a CPU's by 2e-6 of their norm.
-    - ``auto`` is float32 too, but lets a GPU round so. On the H100, training all layers takes half
-      the time (MobileNet 6.5 ms for 14.1 ms, 32 images of 256 pixels) to a third (ResNet50 20 for
-      67, VGG16 51 for 163). Trainings of MobileNet's last 19 layers with two seeds ended with 3 and
-      3 of 160 labels other than the CPU's, without rounding 1 and 0; the seeds differ in 40. But
-      features are off by 4e-3. So trainings round, and what is computed once for many of them
-      (``features.py`` asks for ``off``), and waits for images more than for the GPU, does not.
-    - ``on`` computes in bfloat16, where it is in hardware: it has the range of float32. On the H100
-      MobileNet's step takes 0.7 of the time of the rounding above; its features are off by 10 %.
-      Older GPUs compute in float16. On a CPU, MobileNet trains a tenth slower with it and ResNet50
-      a third faster.
-    - ``xla``: JAX always compiles with it, and TensorFlow never does, since Keras does not combine
-      it with deterministic operations; ``on`` is an error there. PyTorch compiles where it is on.
+    - ``mixed_precision: off`` is float32 on every device. All backends let an NVIDIA GPU round
+      factors to 10 bits (TensorFloat-32) unless told not to, as here. On an H100, MobileNet's
+      features of radiographs then differ from a CPU's by 2e-6 of their norm.
+    - ``auto`` is float32 too, but lets a GPU round. On the H100, training all layers takes between
+      half the time (MobileNet 6.5 ms instead of 14.1 ms, 32 images of 256 pixels) and a third
+      (ResNet50 20 instead of 67, VGG16 51 instead of 163). Trainings of MobileNet's last 19 layers
+      with two seeds ended with 3 and 3 of 160 labels different from the CPU's, without rounding 1
+      and 0; the two seeds differ in 40. But features are off by 4e-3. So trainings round, whereas
+      what is computed once for many of them (``features.py`` asks for ``off``), and waits for
+      images more than for the GPU, does not.
+    - ``on`` computes in bfloat16 where the hardware has it: it has the range of float32. On the
+      H100 MobileNet's step takes 0.7 of the time of the rounding above; its features are off by
+      10 %. Older GPUs compute in float16. On a CPU, MobileNet trains a tenth slower with it and
+      ResNet50 a third faster.
+    - ``xla``: JAX always compiles with it. TensorFlow never does, since Keras does not combine it
+      with deterministic operations; ``on`` is an error there. PyTorch compiles when it is on.
 
-    Raises ``ValueError`` for a switch or a backend that does not exist, and for ``xla: on`` with
-    TensorFlow.
+    Raises ``ValueError`` for an unknown backend, and for ``xla: on`` with TensorFlow.
     """
-    for key, value in (("mixed_precision", mixed_precision), ("xla", xla)):
-        if value not in SWITCHES:
-            raise ValueError(f"training.{key} is {value!r}: expected one of {', '.join(SWITCHES)}")
-    if threads < 1:
-        raise ValueError(f"training.threads is {threads}: expected 1 or more")
     backend = os.environ["KERAS_BACKEND"] = chosen(xla)
     prepare = {"tensorflow": _prepare_tensorflow, "jax": _prepare_jax, "torch": _prepare_torch}
-    accelerators.claim()
+    gpus.claim()
     first = "keras" not in sys.modules
     threads, capability = prepare[backend](threads)
     import keras
 
-    if first:  # Keras collects garbage before it builds a network: not all that was just imported
+    if first:  # Keras collects garbage before it builds a network: spare what was just imported
         gc.freeze()
     policy = "float32"
     if mixed_precision == "on":
@@ -104,15 +97,15 @@ def configure(threads: int, mixed_precision: str = "off", xla: str = "off") -> S
     if capability is not None:
         use_tensor_float_32(rounded)
     jit_compile = backend == "jax" or xla == "on"
-    there = capability is not None and capability >= TENSOR_FLOAT_32
-    return Settings(threads, policy, jit_compile, rounded and there)
+    available = capability is not None and capability >= TENSOR_FLOAT_32
+    return Settings(threads, policy, jit_compile, rounded and available)
 
 
 @contextmanager
-def fitting(batch_size: int) -> Iterator[None]:
-    """Turn the error of a device whose memory is full into one that says what to lower.
+def explain_out_of_memory(batch_size: int) -> Iterator[None]:
+    """Turn the error of a device that is out of memory into one that says what to lower.
 
-    ``batch_size`` is the one in force. Raises ``ValueError``; other errors stay as they are.
+    ``batch_size`` is the one in force. Raises ``ValueError``; other errors pass unchanged.
     """
     try:
         yield
@@ -120,15 +113,15 @@ def fitting(batch_size: int) -> Iterator[None]:
         if not _is_out_of_memory(error):
             raise
         raise ValueError(
-            f"the memory of the device is full: lower training.batch_size, now {batch_size}, or "
-            "run fewer trainings side by side (--resources gpu=N)"
+            f"the device is out of memory: lower training.batch_size, now {batch_size}, or run "
+            "fewer trainings side by side (--resources gpu=N)"
         ) from error
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Return whether an error is what a backend raises for a device without free memory."""
-    # TensorFlow and torch have a class for it. In JAX, and where torch computes on the CPU, it is a
-    # RuntimeError that only its text tells from others.
+    """Return whether an error is what a backend raises when a device is out of memory."""
+    # TensorFlow and torch have a class for it. In JAX, and in torch on the CPU, it is a
+    # RuntimeError that differs from others only in its text.
     if type(error).__name__ in ("ResourceExhaustedError", "OutOfMemoryError"):
         return True
     texts = ("RESOURCE_EXHAUSTED", "can't allocate memory")
@@ -144,8 +137,8 @@ def describe() -> dict[str, str]:
         import tensorflow as tf
 
         version = tf.__version__
-        gpus = tf.config.list_physical_devices("GPU")
-        details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus[:1]]
+        devices = tf.config.list_physical_devices("GPU")
+        details = [tf.config.experimental.get_device_details(gpu) for gpu in devices[:1]]
         device = details[0].get("device_name", "GPU") if details else "CPU"
     elif name == "jax":
         import jax
@@ -162,7 +155,7 @@ def describe() -> dict[str, str]:
 
 
 def use_tensor_float_32(allowed: bool) -> None:
-    """Say whether a GPU may round what it multiplies in float32 to 10 bits (TensorFloat-32)."""
+    """Set whether a GPU may round float32 factors to 10 bits (TensorFloat-32)."""
     import keras
 
     name = keras.backend.backend()
@@ -182,29 +175,29 @@ def use_tensor_float_32(allowed: bool) -> None:
 
 
 def _prepare_tensorflow(threads: int) -> tuple[int, tuple[int, ...] | None]:
-    """Return the threads in force and the compute capability of the GPU, if there is one."""
+    """Return the threads in force, and the compute capability of the GPU or None."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with _without_notices():
         import tensorflow as tf
 
-    gpus = tf.config.list_physical_devices("GPU")
+    devices = tf.config.list_physical_devices("GPU")
     try:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
-        for gpu in gpus:
+        for gpu in devices:
             tf.config.experimental.set_memory_growth(gpu, True)
-    except RuntimeError:  # TensorFlow has computed something in this process
+    except RuntimeError:  # TensorFlow has already computed something in this process
         threads = _keep(tf.config.threading.get_intra_op_parallelism_threads(), threads)
     tf.config.experimental.enable_op_determinism()
-    details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus[:1]]
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in devices[:1]]
     return threads, details[0].get("compute_capability", ()) if details else None
 
 
 @contextmanager
 def _without_notices() -> Iterator[None]:
-    """Hold back what TensorFlow's libraries write while they are loaded, before its log level.
+    """Hold back what TensorFlow's libraries write while they load, before its log level applies.
 
-    Only the notices that every start repeats are dropped; the rest goes to standard error after.
+    Only the notices that every start repeats are dropped; the rest goes to standard error later.
     """
     sys.stderr.flush()
     kept = os.dup(2)
@@ -221,11 +214,11 @@ def _without_notices() -> Iterator[None]:
 
 
 def _prepare_jax(threads: int) -> tuple[int, tuple[int, ...] | None]:
-    """Return the threads in force and the compute capability of the GPU, if there is one."""
+    """Return the threads in force, and the compute capability of the GPU or None."""
     os.environ.setdefault("NPROC", str(threads))  # the size of the thread pool of XLA on the CPU
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     # Deterministic gradients of max pooling are sorted sums: on an H100 a step of VGG16 takes 51 ms
-    # for 30 ms without them, the networks with one such layer 4 % more.
+    # instead of 30 ms, and networks with one such layer take 4 % longer.
     os.environ.setdefault("XLA_FLAGS", "--xla_gpu_deterministic_ops=true")
     import jax
 
@@ -237,7 +230,7 @@ def _prepare_jax(threads: int) -> tuple[int, tuple[int, ...] | None]:
 
 
 def _prepare_torch(threads: int) -> tuple[int, tuple[int, ...] | None]:
-    """Return the threads in force and the compute capability of the GPU, if there is one."""
+    """Return the threads in force, and the compute capability of the GPU or None."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products
     import torch
 
@@ -246,12 +239,12 @@ def _prepare_torch(threads: int) -> tuple[int, tuple[int, ...] | None]:
     return threads, torch.cuda.get_device_capability() if torch.cuda.is_available() else None
 
 
-def _keep(in_force: int, asked: int) -> int:
-    """Return ``in_force``, with a warning where it is not what was asked for."""
-    if in_force != asked:
+def _keep(in_force: int, wanted: int) -> int:
+    """Return ``in_force``; warn when another number was wanted."""
+    if in_force != wanted:
         warnings.warn(
-            f"this process already runs with {in_force} threads, not with {asked}: "
-            "they are fixed when the backend starts",
+            f"this process already runs with {in_force} threads, not with {wanted}: "
+            "the number is fixed when the backend starts",
             stacklevel=4,
         )
     return in_force

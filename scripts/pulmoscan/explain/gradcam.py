@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from pulmoscan.backends import loops
+from pulmoscan.backends.gradients import score_gradients
 from pulmoscan.data.layout import CLASSES, canonical_image
 from pulmoscan.inputs import pixels
 
@@ -75,7 +75,7 @@ class Explainer:
         features, scores = self._forward.predict_on_batch(pixels.with_channel(shown))
         targets = scores.argmax(axis=1)
         features = features.astype(np.float32)
-        gradients = loops.score_gradients(self._tail, features, targets)
+        gradients = score_gradients(self._tail, features, targets)
         return Explanations(class_activation(features, gradients), _softmax(scores), targets)
 
 

@@ -1,4 +1,4 @@
-"""Several GPUs on one machine: each process its own. The devices are simulated by their numbers."""
+"""Several GPUs in one machine: each process gets its own. The devices are simulated by name."""
 
 import os
 import subprocess
@@ -7,17 +7,19 @@ import sys
 import pytest
 from pulmoscan.backends import gpus
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="devices are locked under Linux")
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="devices are claimed under Linux only"
+)
 
 CLAIM = (
-    "from pulmoscan import accelerators; import os; device = accelerators.claim(0.05); "
+    "from pulmoscan.backends import gpus; import os; device = gpus.claim(0.05); "
     "print('claimed', device, os.environ.get('CUDA_VISIBLE_DEVICES'), flush=True); input()"
 )
 
 
 @pytest.fixture
 def devices(monkeypatch):
-    """Names of four devices that only this test run knows."""
+    """The names of four devices that only this test run uses."""
     names = [f"GPU-{os.getpid()}-{number}" for number in range(4)]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ",".join(names))
     return names
@@ -46,7 +48,7 @@ def process(repository):
 
 
 def claimed(process):
-    """Return what a process says that it has claimed."""
+    """Return the device that a process reports as claimed."""
     assert process.stdout.readline().startswith("on GPU")
     word, device, visible = process.stdout.readline().split()
     assert word == "claimed"
@@ -60,7 +62,7 @@ def test_each_process_gets_a_device_of_its_own(process, devices):
 
 
 @pytest.mark.parametrize("how", ["kill", "terminate", "end"])
-def test_one_more_waits_for_a_process_that_ends_or_is_killed(process, devices, how):
+def test_a_fifth_process_waits_until_one_ends_or_is_killed(process, devices, how):
     running = [process() for _ in range(4)]
     held = {claimed(one): one for one in running}
     late = process()
@@ -108,7 +110,7 @@ def test_an_index_and_a_uuid_name_the_same_device(process, tmp_path, monkeypatch
     assert claimed(process()) == "0"
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", f"GPU-{os.getpid()}-a,GPU-{os.getpid()}-b")
     assert claimed(process()) == f"GPU-{os.getpid()}-b"
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,7")  # there is no 7: nothing to choose from
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,7")  # there is no device 7, so no choice
     assert process().stdout.readline().startswith("claimed None")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     assert process().stdout.readline().startswith("all of the GPUs 0, 1 are in use")

@@ -1,4 +1,4 @@
-"""The passes and the gradients that every backend must give alike."""
+"""Passes over batches: the numbers of Keras' own loops, on every backend."""
 
 from collections.abc import Callable
 
@@ -13,41 +13,8 @@ from pulmoscan.backends import loops  # noqa: E402
 from pulmoscan.training import loop  # noqa: E402
 
 
-def small_model() -> keras.Model:
-    maps = keras.Input((4, 4, 3))
-    pooled = keras.layers.GlobalAveragePooling2D()(maps)
-    hidden = keras.layers.Dense(5, activation="tanh")(pooled)
-    return keras.Model(maps, keras.layers.Dense(3)(hidden))
-
-
-def test_gradients_equal_the_chain_rule_by_hand() -> None:
-    keras.utils.set_random_seed(0)
-    model = small_model()
-    maps = np.random.default_rng(0).normal(size=(6, 4, 4, 3)).astype("float32")
-    targets = np.array([0, 1, 2, 2, 1, 0])
-    w1, b1, w2, _ = model.get_weights()
-    hidden = np.tanh(maps.mean(axis=(1, 2)) @ w1 + b1)
-    by_hand = ((1 - hidden**2) * w2[:, targets].T) @ w1.T / 16
-    gradients = loops.score_gradients(model, maps, targets)
-    assert gradients.shape == maps.shape
-    assert gradients.dtype == np.float32
-    np.testing.assert_allclose(
-        gradients, np.broadcast_to(by_hand[:, None, None], maps.shape), atol=1e-6
-    )
-
-
-def test_gradients_follow_changed_weights_and_any_batch() -> None:
-    keras.utils.set_random_seed(0)
-    model = small_model()
-    maps = np.ones((3, 4, 4, 3), "float32")
-    before = loops.score_gradients(model, maps, np.zeros(3))
-    model.set_weights([2 * w for w in model.get_weights()])
-    after = loops.score_gradients(model, maps[:2], np.zeros(2))
-    assert not np.allclose(before[:2], after)
-
-
 class Pairs(keras.utils.PyDataset):
-    """Three batches of two tensors, the last of them shorter."""
+    """Three batches of two tensors each, the last batch smaller than the others."""
 
     def __len__(self) -> int:
         return 3
@@ -60,9 +27,9 @@ class Pairs(keras.utils.PyDataset):
         return x, random.integers(0, 3, number).astype("int32")
 
 
-def test_passes_over_batches_give_the_numbers_of_keras_own_loop() -> None:
+def test_passes_give_the_numbers_of_keras_own_loops() -> None:
     if keras.backend.backend() != "tensorflow":
-        pytest.skip("on other backends the passes are Keras' own loop")
+        pytest.skip("on other backends the passes are Keras' own loops")
 
     def both(kind: Callable) -> tuple:
         keras.utils.set_random_seed(0)
