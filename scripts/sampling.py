@@ -1,13 +1,13 @@
-"""Choose who is in a sampling: the first images of each class and part of a split.
+"""Choose the images of a sampling: the first ones of each class and part of a split.
 
-Settings: --name; --settings, its entry of ``samplings`` of the configuration as JSON
-(``per_class`` or ``total``, ``times``, ``classes``, ``labels``); --shares, ``test`` and
-``validation`` of the split as JSON; --on-shortfall, whether a sampling that the data cannot fill is
-an error (fail) or empty (skip).
+Settings: ``--name``; ``--settings``, its entry of ``samplings`` of the configuration as JSON
+(``per_class`` or ``total``, ``times``, ``classes``, ``labels``); ``--shares``, how the split cuts a
+class, as JSON (see ``pulmoscan.data.splits.shares``); ``--on-shortfall``, whether a sampling that
+the data cannot fill is an error (fail) or empty (skip).
 
 Inputs: the table of a split.
 
-Outputs: a Parquet table, one row an image: ``row`` (of the packed arrays), ``image, class, label,
+Outputs: a Parquet table, one row per image: ``row`` (of the packed arrays), ``image, class, label,
 source, group, split``; and counts as TSV: ``sampling, class, label, split, asked, got, shortfall``
 (why the sampling is empty, else nothing).
 """
@@ -20,7 +20,6 @@ from pathlib import Path
 from pulmoscan import command
 from pulmoscan.data import samplings
 from pulmoscan.storage import tables
-from pulmoscan.storage.atomic import replacing
 
 
 def main(argv: Sequence[str]) -> None:
@@ -34,24 +33,16 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--output", type=Path, required=True, help="Parquet table to write")
     parser.add_argument("--counts", type=Path, required=True, help="TSV table to write")
     arguments = parser.parse_args(argv)
+    name, settings = arguments.name, arguments.settings
     split = tables.read(arguments.split, "the split")
-    test, validation = arguments.shares["test"], arguments.shares["validation"]
-    images, counts = samplings.select(arguments.name, split, arguments.settings, test, validation)
+    images, counts = samplings.select(name, split, settings, **arguments.shares)
     shortfall = counts["shortfall"].iloc[0]
     if shortfall and arguments.on_shortfall == "fail":
-        asking = next(key for key in ("total", "per_class") if arguments.settings.get(key))
-        if arguments.settings[asking] == "smallest":
-            asking = "times"
-        raise ValueError(
-            f"{shortfall}. Lower samplings.{arguments.name}.{asking} "
-            "or set dataset.on_shortfall: skip"
-        )
-    with replacing(arguments.output) as path:
-        images.to_parquet(path, index=False)
-    with replacing(arguments.counts) as path:
-        counts.to_csv(path, sep="\t", index=False)
+        raise ValueError(f"{shortfall}. {samplings.advice(name, settings)}")
+    tables.write(arguments.output, images)
+    tables.write(arguments.counts, counts)
     got = counts.groupby("split", sort=False)["got"].sum()
-    print(f"{arguments.name}: {', '.join(f'{got[part]} {part}' for part in got.index)}", shortfall)
+    print(f"{name}: {', '.join(f'{got[part]} {part}' for part in got.index)}", shortfall)
 
 
 if __name__ == "__main__":

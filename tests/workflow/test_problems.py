@@ -43,7 +43,7 @@ def test_a_run_that_the_data_cannot_fill_is_an_error_that_names_the_shortfall(ed
     done = editable.snakemake("results/tables/dataset_size.tsv", run_filter=None)
     assert done.returncode != 0
     assert (
-        "sampling 'size-4000' asks for 1000 training and validation images a class" in done.stdout
+        "sampling 'size-4000' asks for 1000 training and validation images per class" in done.stdout
     )
     folder = editable.folder / "results/samplings/grouped"
     assert {path.name.split(".")[0] for path in folder.iterdir()} == {"balanced", "binary"}

@@ -1,23 +1,24 @@
-"""Who is in a run: the first images of each class and part of a split, in its drawn order.
+"""Which images a run uses: the first ones of each class and part of a split, in its drawn order.
 
 Because every sampling takes images in the same order, a smaller one lies within a larger one part
 by part, and no test image of one run trains another.
 """
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pandas as pd
 
 from pulmoscan.data.layout import CLASSES
 from pulmoscan.data.splits import PARTS, part_sizes
 
-KEYS = ("per_class", "total", "times", "classes", "labels")
 COLUMNS = ("row", "image", "class", "label", "source", "group", "split")
 COUNT_COLUMNS = ("sampling", "class", "label", "split", "asked", "got", "shortfall")
+TEXT_COLUMNS = ("sampling", "class", "label", "split", "shortfall")  # of the counts
 
 
 def select(
-    name: str, split: pd.DataFrame, settings: Mapping, test: float, validation: float
+    name: str, split: pd.DataFrame, settings: Mapping[str, Any], **shares: float
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the images of a sampling, and what it asked for and got.
 
@@ -31,29 +32,31 @@ def select(
     A class that is short gives all that it has. A sampling for which every class is short cannot be
     filled: it holds no image, and its counts say why.
 
+    Example:
+        Of a split with 100 COVID and 60 Normal images, and 0.2 of them in each of test and
+        validation, ``{"per_class": 80}`` takes 51 + 13 + 16 COVID images (train, validation, test)
+        and all 60 Normal ones, 38 + 10 + 12. Their counts say that 80 were asked for.
+
     Args:
         name: of the sampling, for messages and the table of counts.
         split: a table of `splits.assign`.
         settings: an entry of ``samplings`` of the configuration.
-        test: share of a class that tests in the split.
-        validation: share of what the test leaves that validates.
+        shares: of the split, see `splits.shares`.
 
     Returns:
-        One row an image, in the order of ``row``: ``row, image, class, label, source, group,
-        split``; and one row a class and part: ``sampling, class, label, split, asked, got,
-        shortfall`` (a sentence where the sampling cannot be filled, else "").
+        One row per image, in the order of ``row``: ``row, image, class, label, source, group,
+        split``; and one row per class and part: ``sampling, class, label, split, asked, got,
+        shortfall`` (a sentence if the sampling cannot be filled, else "").
 
     Raises:
-        ValueError: for settings that name an unknown key or class, give neither or both of
-            ``per_class`` and ``total``, leave a part of a class empty, or keep one label only.
+        ValueError: the settings name a class that the split lacks, or leave a part of a class
+            without images.
     """
     classes = _classes(name, split, settings)
     renamed = settings.get("labels") or {}
     labels = {class_name: renamed.get(class_name, class_name) for class_name in classes}
-    if len(set(labels.values())) < 2:
-        raise ValueError(f"sampling {name!r} has one label only: {labels[classes[0]]}")
     smallest = int(split["class"].value_counts().min())
-    asked = _asked(name, settings, classes, smallest, (test, validation))
+    asked = _asked(name, settings, classes, smallest, shares)
     shortfall = _shortfall(name, split, settings, asked)
     asked = asked.stack().rename("asked").rename_axis(["class", "split"]).reset_index()
     asked["label"] = asked["class"].map(labels)
@@ -65,25 +68,37 @@ def select(
     return images[list(COLUMNS)].reset_index(drop=True), counts[list(COUNT_COLUMNS)]
 
 
-def problems(name: str, settings: Mapping, test: float, validation: float) -> Iterator[str]:
-    """Yield why a sampling cannot be made of any data; its names are taken to be right."""
+def advice(name: str, settings: Mapping[str, Any]) -> str:
+    """Return what to do about a sampling that cannot be filled, as a clause without a full stop."""
+    asking = next(key for key in ("total", "per_class") if key in settings)
+    if settings[asking] == "smallest":
+        asking = "times"
+    return f"Lower samplings.{name}.{asking} or set dataset.on_shortfall: skip"
+
+
+def problems(
+    name: str, settings: Mapping[str, Any], test: float, validation: float, **fold: int
+) -> Iterator[str]:
+    """Yield why a sampling cannot be taken from any data, assuming that its names are right.
+
+    Args:
+        name: of the sampling.
+        settings: an entry of ``samplings`` of the configuration.
+        test: of the split, see `splits.shares`, as ``validation`` and ``folds`` and ``fold``.
+        validation: see ``test``.
+        fold: see ``test``.
+    """
     if settings.get("per_class") == "smallest":
         return
     try:
-        _asked(name, settings, list(settings.get("classes", CLASSES)), 1, (test, validation))
+        shares = {"test": test, "validation": validation} | fold
+        _asked(name, settings, list(settings.get("classes", CLASSES)), 1, shares)
     except ValueError as error:
         yield str(error)
 
 
-def _classes(name: str, split: pd.DataFrame, settings: Mapping) -> list[str]:
-    """Return the classes of a sampling, sorted, after checking the names in its settings."""
-    for key in settings:
-        if key not in KEYS:
-            raise ValueError(
-                f"unknown key {key!r} in samplings.{name}: expected one of {', '.join(KEYS)}"
-            )
-    if (settings.get("per_class") is None) == (settings.get("total") is None):
-        raise ValueError(f"samplings.{name} needs per_class or total, one of the two")
+def _classes(name: str, split: pd.DataFrame, settings: Mapping[str, Any]) -> list[str]:
+    """Return the classes of a sampling, sorted, after checking that the split has them."""
     known = sorted(split["class"].unique())
     for key in ("classes", "times", "labels"):
         for class_name in settings.get(key) or ():
@@ -96,24 +111,27 @@ def _classes(name: str, split: pd.DataFrame, settings: Mapping) -> list[str]:
 
 
 def _asked(
-    name: str, settings: Mapping, classes: list[str], smallest: int, shares: tuple[float, float]
+    name: str,
+    settings: Mapping[str, Any],
+    classes: list[str],
+    smallest: int,
+    shares: Mapping[str, float],
 ) -> pd.DataFrame:
-    """Return how many images are asked for: a row a class, a column a part."""
+    """Return how many images are asked for: one row per class, one column per part."""
     times = settings.get("times") or {}
-    test, validation = shares
     asked = {}
     for class_name in classes:
         factor = times.get(class_name, 1)
         balanced = max(smallest, round(smallest * factor))
-        tested = part_sizes(balanced, test, validation)[2]
+        tested = part_sizes(balanced, **shares)[2]
         if settings.get("total") is not None:
             learnt = round(settings["total"] * factor / sum(times.get(c, 1) for c in classes))
-            validated = round(validation * learnt)
+            validated = round(shares["validation"] * learnt)
             trained = learnt - validated
         else:
             per_class = settings["per_class"]
             wanted = round((smallest if per_class == "smallest" else per_class) * factor)
-            trained, validated, own = part_sizes(wanted, test, validation)
+            trained, validated, own = part_sizes(wanted, **shares)
             tested = max(tested, own)
         if min(trained, validated) < 1:
             raise ValueError(
@@ -125,8 +143,10 @@ def _asked(
     return pd.DataFrame.from_dict(asked, orient="index", columns=list(PARTS))
 
 
-def _shortfall(name: str, split: pd.DataFrame, settings: Mapping, asked: pd.DataFrame) -> str:
-    """Return a sentence where no class has as many images as are asked of it, else ""."""
+def _shortfall(
+    name: str, split: pd.DataFrame, settings: Mapping[str, Any], asked: pd.DataFrame
+) -> str:
+    """Return a sentence if no class has as many images as are asked of it, else ""."""
     has = split.groupby(["class", "split"]).size().unstack(fill_value=0).loc[asked.index]
     what = "images"
     if settings.get("total") is not None:
@@ -138,7 +158,7 @@ def _shortfall(name: str, split: pd.DataFrame, settings: Mapping, asked: pd.Data
     if wanted.nunique() == 1:
         largest = available.idxmax()
         return (
-            f"sampling {name!r} asks for {wanted.iloc[0]} {what} a class; "
+            f"sampling {name!r} asks for {wanted.iloc[0]} {what} per class; "
             f"the largest class, {largest}, has {available[largest]}"
         )
     nearest = (available / wanted).idxmax()

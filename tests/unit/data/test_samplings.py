@@ -27,7 +27,7 @@ SETTINGS = {
 
 
 def split_of(sizes, seed=123):
-    """The split of a data set with so many images a class."""
+    """The split of a data set with so many images in each class."""
     names = [f"{class_name}-{i}" for class_name, size in sizes.items() for i in range(size)]
     table = pd.DataFrame({"image": names, "source": "A", "defects": ""})
     table["class"] = table["image"].str.rpartition("-")[0]
@@ -180,11 +180,11 @@ def test_a_sampling_that_no_class_can_fill_is_empty_and_says_so():
     assert counts["got"].sum() == 0
     assert counts["asked"].sum() == 4 * 3616
     assert counts["shortfall"].unique().tolist() == [
-        "sampling 'large' asks for 3616 images a class; the largest class, Normal, has 200"
+        "sampling 'large' asks for 3616 images per class; the largest class, Normal, has 200"
     ]
     _, counts = samplings.select("size", split, {"total": 1000}, **SHARES)
     assert counts["shortfall"].iloc[0] == (
-        "sampling 'size' asks for 250 training and validation images a class; "
+        "sampling 'size' asks for 250 training and validation images per class; "
         "the largest class, Normal, has 160"
     )
     wanted = {"per_class": 300, "times": {"COVID": 2}}
@@ -202,24 +202,20 @@ def test_one_class_that_reaches_what_is_asked_is_enough():
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        ({"per_clas": 3}, r"unknown key 'per_clas' in samplings.x: expected one of per_class, tot"),
-        ({}, r"samplings.x needs per_class or total, one of the two"),
-        ({"per_class": 30, "total": 100}, r"one of the two"),
         ({"per_class": 30, "classes": ["Covid"]}, r"classes names 'Covid': the classes of the spl"),
         ({"per_class": 30, "times": {"Flu": 2}}, r"samplings.x.times names 'Flu'"),
-        ({"per_class": 30, "labels": dict.fromkeys(CLASSES, "sick")}, r"one label only: sick"),
         ({"per_class": 2}, r"asks for 2 training and 0 validation images of COVID: .* x.per_class"),
         ({"total": 4}, r"asks for 1 training and 0 validation .*Raise samplings.x.total"),
     ],
 )
-def test_settings_that_make_no_sense_say_why(wanted, message):
+def test_settings_that_do_not_fit_the_split_say_why(wanted, message):
     with pytest.raises(ValueError, match=message.replace("x.per_class", r"samplings.x.per_class")):
         samplings.select("x", SMALL, wanted, **SHARES)
 
 
 @pytest.fixture
 def script(tmp_path):
-    """Runs the script for settings, in a folder that holds a split of 40 and 60 images."""
+    """Runs the script with settings, in a folder that holds a split of 40 and 60 images."""
     split_of({"COVID": 40, "Normal": 60}).to_parquet(tmp_path / "split.parquet")
 
     def run(wanted, *more):
@@ -243,7 +239,7 @@ def test_the_script_writes_images_and_counts(script):
 def test_a_shortfall_fails_or_is_skipped(script, tmp_path):
     with pytest.raises(
         ValueError,
-        match=r"asks for 90 images a class; the largest class, Normal, has 60. "
+        match=r"asks for 90 images per class; the largest class, Normal, has 60. "
         r"Lower samplings.x.per_class or set dataset.on_shortfall: skip$",
     ):
         script({"per_class": 90}, "--on-shortfall", "fail")
@@ -253,4 +249,4 @@ def test_a_shortfall_fails_or_is_skipped(script, tmp_path):
     images, counts = script({"per_class": 90}, "--on-shortfall", "skip")
     assert images.empty
     assert list(images.columns) == list(samplings.COLUMNS)
-    assert counts["shortfall"].str.startswith("sampling 'x' asks for 90 images a class").all()
+    assert counts["shortfall"].str.startswith("sampling 'x' asks for 90 images per class").all()
