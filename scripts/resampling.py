@@ -1,7 +1,8 @@
 """Put the counts of all samplings into one table.
 
 Inputs: ``samplings/{split}/{sampling}.counts.tsv`` of each sampling that a run uses.
-Outputs: ``tables/resampling.tsv``: ``sampling, class, label, split, asked, got, shortfall``.
+Output: ``split_name, sampling, class, label, split, asked, got, shortfall``; a split is named after
+the folder of its counts.
 """
 
 import argparse
@@ -20,9 +21,11 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--counts", type=Path, nargs="+", required=True)
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args(argv)
-    counts = [
-        tables.read(path, "the sampling", samplings.TEXT_COLUMNS) for path in arguments.counts
-    ]
+    counts = []
+    for path in arguments.counts:
+        table = tables.read(path, "the sampling", samplings.TEXT_COLUMNS)
+        table.insert(0, "split_name", path.parent.name)
+        counts.append(table)
     tables.write(arguments.output, pd.concat(counts, ignore_index=True))
 
 
