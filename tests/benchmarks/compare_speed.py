@@ -1,25 +1,23 @@
 """Compare the speed of the published way with that of this workflow, on the same images.
 
-Cases: ``frozen``, a run of some epochs with a frozen backbone; ``hyperband``, a search of its head;
-``unfreeze``, a run that also trains the backbone's last layers; ``gradcam``, maps of some images.
-Each measurement is one or more fresh processes on an otherwise idle machine, start of Python and
-TensorFlow included. Both ways take turns, and which of them begins alternates. Nothing is
-extrapolated: what is printed was run as printed.
+Cases: ``frozen``, a training with a frozen backbone; ``hyperband``, a search of its head;
+``unfreeze``, a training of the backbone's last layers too; ``gradcam``, maps of some images. The
+workflow's way is the commands of its rules, as Snakemake recorded them when it prepared the images,
+each in a process of its own; the published way is `published.py`. Start-up of Python and TensorFlow
+is part of both. They take turns, and which of them begins alternates. Nothing is extrapolated: what
+is printed was run as printed.
 
-Settings: see ``--help``. Inputs: the packed arrays, a sampling and the weights that a workflow made
-(``snakemake results/packed/images.npy results/samplings/grouped/balanced.parquet ...``). Training
-and validation images are drawn from all images of the sampling, the same number of each label. The
-PNGs of the published way are written from the packed arrays before anything is measured, as these
-were before. Outputs: tables on standard output, and with ``--output`` ``measurements.tsv`` (a row a
-process), ``ratios.tsv`` (a row a case and figure), ``machine.json`` and the logs.
+Settings: see ``--help``; networks, training and searches are those of ``config.yaml``, without
+early stopping. The images are phantoms and the weights random unless a configuration says
+otherwise. Outputs: tables on standard output, and with ``--output`` ``measurements.tsv`` (one row
+per process), ``ratios.tsv`` (one row per case and figure), ``machine.json`` and the logs.
 """
 
 import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,52 +25,53 @@ import cv2
 import measure
 import numpy as np
 import pandas as pd
-import rules
+import repository
 
-sys.path.append(str(measure.REPOSITORY / "scripts"))
+sys.path.append(str(measure.ROOT / "scripts"))
+from pulmoscan.config import models
 from pulmoscan.inputs import pixels
-from pulmoscan.networks import backbones
 
-CASES = ("frozen", "unfreeze", "gradcam", "hyperband")
+MODEL, TUNED = "mobilenet", "mobilenet-tuned"
+SEARCH = "vgg16-tuned"  # the model whose head is searched, here after MobileNet
+VARIANT = "lungs"
 SIDES = ("published", "workflow")
-# How many times faster the workflow is meant to be, by case and figure.
-TO_REACH = {
-    ("frozen", "seconds"): 10,
-    ("hyperband", "seconds"): 100,
-    ("unfreeze", "seconds"): 1.5,
-    ("gradcam", "seconds_of_maps"): 10,
-}
-FIGURES = ("seconds", "seconds_to_maps", "seconds_of_maps", *measure.FIGURES[1:4])
-EXPLAINED_BY = "images explained by the layer "
+FIGURES = ("seconds", "seconds_to_maps", "seconds_of_maps", "cpu_seconds")
+EXPLAINED_BY = "images explained by the layer "  # printed by gradcam.py when the model is loaded
+MAPS = "cams.npy"
 CHUNK = 256  # images whose pixels are in memory at a time
 
 
-class Step(NamedTuple):
-    """A process of a measurement: its name, the command, and what it prints once it is ready."""
+class Case(NamedTuple):
+    """What is compared: a run, the rules of the workflow for it, and the published way."""
 
-    name: str
-    command: list[str]
-    marker: str | None = None
+    model: str
+    unfreeze: int
+    rules: tuple[str, ...]
+    way: str
+
+
+CASES = {
+    "frozen": Case(MODEL, 0, ("features", "train"), "fit"),
+    "unfreeze": Case(MODEL, 19, ("cut", "train"), "fit"),
+    "gradcam": Case(MODEL, 0, ("gradcam",), "gradcam"),
+    "hyperband": Case(TUNED, 0, ("features", "tune"), "hyperband"),
+}
 
 
 class Prepared(NamedTuple):
-    """What both ways start from.
+    """How a case is run.
 
     Attributes:
-        inputs: of the rules.
-        folder: masked PNGs in ``train/<label>`` and ``validation/<label>``.
-        explain: sampling of the images to explain, all of them test images.
-        explain_folder: the same as PNGs, in ``test/<label>``.
-        run: a trained network to explain.
-        layer: name of the layer it is explained by.
+        commands: the workflow's, by rule.
+        published: the settings of `published.py`, but for its output.
+        work: table of the workflow, with one row per epoch, trial or map.
+        maps: those of the workflow.
     """
 
-    inputs: rules.Inputs
-    folder: Path
-    explain: Path
-    explain_folder: Path
-    run: Path
-    layer: str
+    commands: dict[str, str]
+    published: dict
+    work: Path
+    maps: Path
 
 
 def main(argv: Sequence[str]) -> None:
@@ -80,232 +79,199 @@ def main(argv: Sequence[str]) -> None:
     options = _parser().parse_args(argv)
     facts = measure.machine() | {"options": vars(options)}
     rows = []
-    with tempfile.TemporaryDirectory(prefix="compare-speed-") as work:
-        logs = (options.output or Path(work)) / "logs"
-        prepared = prepare(options, Path(work), logs)
+    with tempfile.TemporaryDirectory(prefix="compare-speed-") as name:
+        work = Path(name)
+        logs = (options.output or work) / "logs"
+        config = configuration(options)
+        runs = [(CASES[case].model, CASES[case].unfreeze, VARIANT, "") for case in options.cases]
+        table = pd.DataFrame(runs, columns=["model", "unfreeze", "variant", "tables"])
+        copy = repository.Repository(work / "copy", config, options.cores, table.drop_duplicates())
         for case in options.cases:
-            repeats = options.hyperband_repeats if case == "hyperband" else options.repeats
-            for repeat in range(1, repeats + 1):
+            prepared = prepare(copy, case, logs, work / case)
+            for repeat in range(1, options.repeats + 1):
                 for side in SIDES if repeat % 2 else reversed(SIDES):
-                    with tempfile.TemporaryDirectory(dir=work) as folder:
-                        rows += measured(case, side, repeat, prepared, options, Path(folder), logs)
-    table = pd.DataFrame(rows)
-    totals = table[table["step"] == "total"]
-    ratios = measure.compared(totals, [name for name in FIGURES if name in totals])
-    keys = zip(ratios["case"], ratios["figure"], strict=True)
-    ratios["to_reach"] = [TO_REACH.get(key, float("nan")) for key in keys]
-    _print(ratios, options.explained, facts)
+                    log, output = logs / f"{case}-{repeat}", work / f"{case}-{repeat}"
+                    costs = run_side(side, case, prepared, copy.folder, log, output)
+                    rows += [{"case": case, "repeat": repeat, "side": side} | row for row in costs]
+                    seconds = sum(row["seconds"] for row in costs)
+                    print(f"{case} {repeat} {side}: {seconds:.1f} s", flush=True)
+    measurements = pd.DataFrame(rows)
+    ratios = compared(measurements)
+    print(readable(ratios))
+    print(
+        f"ratio: published / workflow of the same repeat; {facts['processor']}, "
+        f"{facts['cores']} cores, load before {facts['load_1_minute']}"
+    )
     if options.output is not None:
-        measure.write(options.output, {"measurements": table, "ratios": ratios}, facts)
+        measure.write(options.output, {"measurements": measurements, "ratios": ratios}, facts)
 
 
-def prepare(options: argparse.Namespace, work: Path, logs: Path) -> Prepared:
-    """Write what both ways start from into the folder ``work``; nothing of it is measured."""
-    network = {
-        "backbone": options.backbone,
-        "arguments": options.arguments,
-        "input_size": options.input_size,
+def configuration(options: argparse.Namespace) -> dict:
+    """Return the configuration of the compared runs, laid over the study's and the user's."""
+    ours = {
+        "dataset": {"source": "phantom", "phantom": {"images_per_class": options.images // 3 + 30}},
+        "weights": {"source": "none"},
     }
-    name = backbones.weights_name(options.backbone, options.arguments)
-    packed = options.results / "packed"
-    inputs = rules.Inputs(
-        images=packed / "images.npy",
-        masks=packed / "masks.npy",
-        sampling=work / "sampling.parquet",
-        weights=options.weights or options.results / f"weights/{name}.weights.h5",
-        network=network,
-        threads=options.threads,
-        epochs=options.epochs,
-    )
-    images = pd.read_parquet(
-        options.sampling or options.results / "samplings/grouped/balanced.parquet"
-    )
-    sampling = choose(images, {"train": options.train, "validation": options.validation})
-    sampling.to_parquet(inputs.sampling, index=False)
-    write_pngs(inputs, sampling, work / "png")
-    if not options.no_warm_up:  # libraries come from memory, not from the disk, from here on
-        command = [sys.executable, "-c", "import keras, pandas, tensorflow"]
-        measure.run(command, logs / "prepare-libraries.log")
-    prepared = Prepared(
-        inputs, work / "png", work / "explain.parquet", work / "explain", work / "run", ""
-    )
-    if "gradcam" not in options.cases:
-        return prepared
-    explain = choose(images, {"test": options.explained})
-    explain.to_parquet(prepared.explain, index=False)
-    write_pngs(inputs, explain, prepared.explain_folder)
-    once = replace(inputs, epochs=1)
-    measure.run(rules.features(once, "0", work), logs / "prepare-features.log")
-    command = rules.train(once, "0", prepared.run, rules.cache(work))
-    measure.run(command, logs / "prepare-train.log")
-    log = logs / "prepare-gradcam.log"
-    measure.run(rules.gradcam(inputs, prepared.run, prepared.explain, work / "cams", 1), log)
-    line = next(x for x in log.read_text(encoding="utf-8").splitlines() if EXPLAINED_BY in x)
-    return prepared._replace(layer=line.partition(EXPLAINED_BY)[2])
+    config = repository.merged(ours, *options.configfile)
+    search = config["models"][SEARCH]
+    tuned = {"like": MODEL, "head": search["head"], "tune": search["tune"] | {"variant": VARIANT}}
+    return config | {
+        "samplings": config["samplings"] | {"benchmark": {"total": options.images}},
+        "variants": {VARIANT: config["variants"][VARIANT] | {"sampling": "benchmark"}},
+        "models": config["models"] | {TUNED: tuned},
+        "training": config["training"] | {"patience": None},
+        "explain": {"per_class": options.explained, "seed": 0, "images": []},
+    }
 
 
-def choose(images: pd.DataFrame, parts: dict[str, int]) -> pd.DataFrame:
-    """Return images of a sampling, dealt from its labels in turn, with ``split`` as ``parts`` say.
+def prepare(copy: repository.Repository, case: str, logs: Path, folder: Path) -> Prepared:
+    """Run the workflow of a case once, and write the PNGs of the published way.
 
-    ``parts`` maps the name of a split to its number of images. The choice is always the same.
-    Raises ``ValueError`` when there are too few images.
+    Nothing of it is measured. From here on files and libraries come from memory, not from the disk.
     """
-    number = sum(parts.values())
-    if number > len(images):
-        raise ValueError(f"{number} images are asked for, but the sampling has {len(images)}")
-    shuffled = images.sample(frac=1, random_state=0)
-    shuffled["turn"] = shuffled.groupby("label").cumcount()
-    dealt = shuffled.sort_values(["turn", "label"]).head(number).drop(columns="turn")
-    return dealt.assign(split=np.repeat(list(parts), list(parts.values()))).reset_index(drop=True)
+    model, unfreeze, rules, _ = CASES[case]
+    selected = ("--config", f"run_filter=model == '{model}' and unfreeze == '{unfreeze}'")
+    copy.run(logs / f"prepare-{case}.log", "--until", rules[-1], *selected)
+    outputs = copy.outputs(*selected)
+    made = outputs[outputs["shellcmd"] != "-"].drop_duplicates("rule").set_index("rule")
+    described = models.resolve(copy.config)[model]
+    sampling = pd.read_parquet(copy.file(outputs, "sampling", ".parquet"))
+    settings = {"folder": folder, "threads": described.training["threads"]}
+    if case == "gradcam":
+        explained = pd.read_csv(copy.file(outputs, "gradcam", "scores.tsv"), sep="\t")["image"]
+        sampling = sampling[sampling["image"].isin(explained)].assign(split=".")
+        log = (logs / f"prepare-{case}.log").read_text(encoding="utf-8")
+        layer = log.partition(EXPLAINED_BY)[2].split()[0]
+        settings |= {"model": copy.file(outputs, "train", "model.keras"), "layer": layer}
+    else:
+        weights = copy.file(outputs, "weights", ".h5")
+        settings |= described.__dict__ | {"unfreeze": unfreeze, "weights": weights}
+    packed = (copy.file(outputs, "pack", f"{name}.npy") for name in ("images", "masks"))
+    write_pngs(
+        sampling, *packed, copy.config["pixels"][copy.config["variants"][VARIANT]["pixels"]], folder
+    )
+    return Prepared(
+        made["shellcmd"].loc[list(rules)].to_dict(),
+        settings,
+        copy.file(outputs, rules[-1], ".tsv"),
+        copy.file(outputs, "gradcam", MAPS),
+    )
 
 
-def write_pngs(inputs: rules.Inputs, sampling: pd.DataFrame, folder: Path) -> None:
-    """Write the masked images of a sampling as ``folder/<split>/<label>/<image>.png``."""
-    images = np.load(inputs.images, mmap_mode="r", allow_pickle=False)
-    masks = np.load(inputs.masks, mmap_mode="r", allow_pickle=False)
+def write_pngs(
+    sampling: pd.DataFrame, images: Path, masks: Path, shown: Mapping, folder: Path
+) -> None:
+    """Write the images of a sampling as ``folder/<split>/<label>/<image>.png``.
+
+    ``images`` and ``masks`` are packed arrays, ``shown`` the kind of pixels.
+    """
+    images, masks = (np.load(path, mmap_mode="r") for path in (images, masks))
     for start in range(0, len(sampling), CHUNK):
         part = sampling.iloc[start : start + CHUNK]
         rows = part["row"].to_numpy()
-        shown = pixels.apply(images[rows], masks[rows], rules.LUNGS)
-        for image, split, label, name in zip(
-            shown, part["split"], part["label"], part["image"], strict=True
+        for image, one in zip(
+            pixels.apply(images[rows], masks[rows], shown), part.itertuples(), strict=True
         ):
-            path = folder / split / label / f"{name}.png"
+            path = folder / one.split / one.label / f"{one.image}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(path), image)
 
 
-def steps(
-    case: str, side: str, prepared: Prepared, options: argparse.Namespace, folder: Path
-) -> list[Step]:
-    """Return the processes of a case on one side, which write into ``folder``."""
-    inputs = prepared.inputs
-    unfreeze = options.unfreeze if case == "unfreeze" else 0
-    if side == "workflow":
-        if case == "gradcam":
-            command = rules.gradcam(
-                inputs, prepared.run, prepared.explain, folder, options.explained
-            )
-            return [Step("gradcam", command, EXPLAINED_BY)]
-        first = Step("features", rules.features(inputs, str(unfreeze), folder))
-        cache = rules.cache(folder)
-        if case == "hyperband":
-            search = (options.factor, options.iterations)
-            return [first, Step("tune", rules.tune(inputs, folder, cache, *search))]
-        return [first, Step("train", rules.train(inputs, str(unfreeze), folder, cache))]
-    threads = ("--threads", options.threads)
-    if case == "gradcam":
-        found = ("--folder", prepared.explain_folder / "test", "--output", folder)
-        model = ("--model", prepared.run / "model.keras", "--layer", prepared.layer)
-        command = measure.python("benchmarks/published.py", case, *found, *model, *threads)
-        return [Step("gradcam", command, "ready")]
-    command = measure.python(
-        "benchmarks/published.py",
-        *("hyperband" if case == "hyperband" else "fit", "--folder", prepared.folder),
-        *("--weights", inputs.weights, "--backbone", options.backbone),
-        *("--arguments", json.dumps(options.arguments), "--input-size", options.input_size),
-        *("--unfreeze", unfreeze, "--epochs", options.epochs, *threads),
-        *("--output", folder / "published.json"),
-    )
-    if case == "hyperband":
-        command += ["--factor", str(options.factor), "--iterations", str(options.iterations)]
-    return [Step(case, command)]
-
-
-def measured(
-    case: str,
-    side: str,
-    repeat: int,
-    prepared: Prepared,
-    options: argparse.Namespace,
-    folder: Path,
-    logs: Path,
+def run_side(
+    side: str, case: str, prepared: Prepared, folder: Path, log: Path, output: Path
 ) -> list[dict]:
-    """Run one side of a case once; return a row a process and one of the ``total``."""
-    common = {"case": case, "repeat": repeat, "side": side}
-    rows, costs = [], []
-    for step in steps(case, side, prepared, options, folder):
-        log = logs / f"{case}-{side}-{repeat}-{step.name}.log"
-        load = measure.load()
-        cost = measure.run(step.command, log, step.marker)
-        costs.append(cost)
-        rows.append(common | {"step": step.name, "load": load} | measure.figures(cost))
-        print(f"{case} {repeat} {side} {step.name}: {cost.seconds:.1f} s", flush=True)
-    whole = measure.total(costs)
-    row = common | {"step": "total", "load": rows[0]["load"]} | measure.figures(whole)
-    if case == "gradcam":
-        row["seconds_to_maps"] = (folder / "cams.npy").stat().st_mtime - whole.started
-        row["seconds_of_maps"] = row["seconds_to_maps"] - whole.ready
-    return [*rows, row | outcome(case, side, folder)]
+    """Run one side of a case once; return one row per process, the last with the ``work`` done.
 
-
-def outcome(case: str, side: str, folder: Path) -> dict:
-    """Return what a measurement made: ``epochs``, ``trials``, ``val_accuracy`` or ``images``."""
-    if case == "gradcam":
-        return {"images": len(np.load(folder / "cams.npy", mmap_mode="r"))}
-    if side == "published":
-        made = json.loads((folder / "published.json").read_text(encoding="utf-8"))
-    elif case == "hyperband":
-        made = json.loads((folder / "best.json").read_text(encoding="utf-8"))
+    ``folder`` is where the workflow runs, ``output`` where the published way writes.
+    """
+    gradcam = case == "gradcam"
+    if side == "workflow":
+        commands, marker, maps = prepared.commands, EXPLAINED_BY, prepared.maps
     else:
-        history = pd.read_csv(folder / "history.tsv", sep="\t")
-        made = {"epochs": len(history), "val_accuracy": history["val_accuracy"].max()}
-    return {key: made[key] for key in ("epochs", "trials", "val_accuracy") if key in made}
+        output.mkdir()
+        settings = output / "settings.json"
+        text = json.dumps(prepared.published | {"output": output}, default=str)
+        settings.write_text(text, encoding="utf-8")
+        program = Path(__file__).with_name("published.py")
+        way = CASES[case].way
+        commands = {way: [sys.executable, str(program), way, str(settings)]}
+        marker, maps = "ready", output / MAPS
+    rows = []
+    for step, command in commands.items():
+        path = log.with_name(f"{log.name}-{side}-{step}.log")
+        cost = measure.run(command, path, folder, marker if gradcam else None)
+        rows.append(
+            {"step": step, "seconds": cost.seconds, "cpu_seconds": cost.cpu_seconds}
+            | {"peak_mb": cost.peak_mb}
+        )
+    if gradcam:
+        to_maps = maps.stat().st_mtime - cost.started
+        rows[-1] |= {"seconds_to_maps": to_maps, "seconds_of_maps": to_maps - cost.ready}
+    if side == "workflow":
+        rows[-1]["work"] = len(pd.read_csv(prepared.work, sep="\t"))
+    else:
+        rows[-1]["work"] = json.loads((output / "work.json").read_text(encoding="utf-8"))
+    return rows
 
 
-def _print(ratios: pd.DataFrame, explained: int, facts: dict) -> None:
-    shown = ratios.copy()
-    for name in ("published", "workflow", "ratio"):
-        columns = [f"{name}_{key}" for key in ("median", "lowest", "highest")]
-        shown[name] = [
-            f"{middle:.4g} ({low:.4g} to {high:.4g})"
-            for middle, low, high in ratios[columns].itertuples(index=False)
-        ]
-    columns = ["case", "figure", "repeats", "published", "workflow", "ratio", "to_reach"]
-    print("\nmedian (lowest to highest); ratio: published / workflow of the same repeat")
-    print(shown[columns].to_string(index=False, na_rep=""))
-    for row in ratios[ratios["case"] == "gradcam"].itertuples():
-        if row.figure.startswith("seconds"):
-            print(
-                f"gradcam, {row.figure}: {explained / row.published_median:.2f} images a second "
-                f"published, {explained / row.workflow_median:.2f} workflow"
+def compared(measurements: pd.DataFrame) -> pd.DataFrame:
+    """Return how both ways compare, one row per case and figure.
+
+    Args:
+        measurements: ``case, repeat, side, work`` and the figures, one row per process; figures of
+            one side are added up, and one that a case lacks is left out of it.
+
+    Returns:
+        ``case, work, figure, repeats``, then median, lowest and highest of ``published``,
+        ``workflow`` and ``ratio``. A ratio is published / workflow of the same repeat.
+
+    Raises:
+        ValueError: when one side trained for more epochs, or made more trials or maps.
+    """
+    rows = []
+    figures = [name for name in FIGURES if name in measurements]
+    for case, processes in measurements.groupby("case", sort=False):
+        work = processes["work"].dropna().unique()
+        if len(work) > 1:
+            raise ValueError(
+                f"{case}: the sides did different work: {', '.join(f'{n:g}' for n in work)}"
             )
-    print(f"{facts['processor']}, {facts['cores']} cores, load before {facts['load_1_minute']}")
+        sides = processes.groupby(["repeat", "side"])[figures].sum(min_count=1).unstack("side")
+        for figure in figures:
+            pair = sides[figure].dropna()
+            if pair.empty:
+                continue
+            row = {"case": case, "work": int(work[0]), "figure": figure, "repeats": len(pair)}
+            ratio = pair["published"] / pair["workflow"]
+            for name, values in (*pair.items(), ("ratio", ratio)):
+                row |= {f"{name}_{key}": value for key, value in measure.spread(values).items()}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def readable(ratios: pd.DataFrame) -> str:
+    """Return the table of ratios as text, each figure as ``median (lowest to highest)``."""
+    shown = ratios[["case", "work", "figure", "repeats"]].copy()
+    for name in (*SIDES, "ratio"):
+        shown[name] = [
+            f"{row[f'{name}_median']:.4g} "
+            f"({row[f'{name}_lowest']:.4g} to {row[f'{name}_highest']:.4g})"
+            for _, row in ratios.iterrows()
+        ]
+    return shown.to_string(index=False)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cases", type=_cases, default=CASES, help=f"some of {','.join(CASES)}")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="of a workflow")
-    parser.add_argument("--sampling", type=Path, help="default: balanced, of --results")
-    parser.add_argument("--weights", type=Path, help="default: the backbone's of --results")
-    parser.add_argument("--backbone", default="MobileNet")
-    parser.add_argument("--arguments", type=json.loads, default={}, help="JSON, of its constructor")
-    parser.add_argument("--input-size", type=int, default=128, help="pixels")
-    parser.add_argument("--train", type=int, default=640, help="training images")
-    parser.add_argument("--validation", type=int, default=160, help="validation images")
-    parser.add_argument("--explained", type=int, default=160, help="images of gradcam")
-    parser.add_argument("--unfreeze", type=int, default=19, help="layers of the case unfreeze")
-    parser.add_argument("--epochs", type=int, default=15, help="hyperband: at most, a trial")
-    parser.add_argument("--factor", type=int, default=3, help="of hyperband")
-    parser.add_argument("--iterations", type=int, default=1, help="of hyperband")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES)[:3])
+    parser.add_argument("--configfile", type=Path, nargs="*", default=[], help="data, weights, ...")
+    parser.add_argument("--images", type=int, default=800, help="training and validation images")
+    parser.add_argument("--explained", type=int, default=40, help="test images per class")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--hyperband-repeats", type=int, default=1)
-    parser.add_argument("--no-warm-up", action="store_true", help="do not read libraries first")
+    parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--output", type=Path, help="folder for tables and logs")
     return parser
 
 
-def _cases(text: str) -> list[str]:
-    cases = text.split(",")
-    if unknown := [case for case in cases if case not in CASES]:
-        raise argparse.ArgumentTypeError(f"no case {unknown[0]!r}: there are {', '.join(CASES)}")
-    return cases
-
-
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except (ValueError, OSError) as error:
-        sys.exit(f"compare_speed: {error}")
+    measure.start(main)

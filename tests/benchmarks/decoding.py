@@ -1,21 +1,19 @@
 """Compare packing and audit with only decoding the same PNG files.
 
-Three processes take turns, in an order that turns too: ``decode`` reads every image and mask of the
-database with ``cv2.imread`` as grey and keeps nothing, each thread its share of the files in one
-loop; ``pack`` and ``audit`` are the commands of the rules, on a download of the same folder. All
-have ``--threads`` threads. Each is also run on next to nothing (no file; one image a class, no
-metadata): its start-up, libraries included, which is printed by itself and taken off before the
+Three processes take turns, in an order that alternates: ``decode`` reads every image and mask of
+the data set with ``cv2.imread`` as grey and keeps nothing, each thread its share of the files in
+one loop; ``pack`` and ``audit`` are the commands of the rules. All have ``--cores`` threads. The
+same on a few phantoms is mostly their start-up, libraries included, and is taken off before the
 ratio
 
     (pack + audit) / decode
 
-of a repeat is formed. The ratio of the whole processes is printed beside it. The files are read
-once before anything is measured. What pack writes (131 KB a pair at 256 px) lies in the folder for
-temporary files: ``TMPDIR`` chooses the disk.
+of a repeat is formed. The files are read once before anything is measured. What pack writes (131 KB
+per pair at 256 px) is in the folder for temporary files: ``TMPDIR`` chooses the disk.
 
-Settings: see ``--help``. Input: a database in its layout (see ``scripts/pulmoscan/database.py``).
-Outputs: a table on standard output, and with ``--output`` ``decoding.tsv`` (the same table),
-``measurements.tsv`` (a row a process), ``machine.json`` and the logs.
+Settings: see ``--help``; the images are phantoms unless a configuration names a data set. Outputs:
+a table on standard output, and with ``--output`` ``decoding.tsv`` (the same table),
+``measurements.tsv`` (one row per process), ``machine.json`` and the logs.
 """
 
 import argparse
@@ -23,20 +21,15 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import measure
 import pandas as pd
-
-sys.path.append(str(measure.REPOSITORY / "scripts"))
-from pulmoscan.data import raw_table
+import repository
 
 STEPS = ("decode", "pack", "audit")
-OURS = ("pack", "audit")
-PARTS = ("startup", "whole")
+SIZES = ("startup", "whole")
+FEW = 12  # phantoms per class: the fewest there can be
 FIGURES = ("seconds", "cpu_seconds")
-MEMORY = ("resident_mb", "anonymous_mb")
-TO_REACH = 1.5
 # A program of its own, so that its process imports nothing that decoding does not need.
 DECODE = """
 import csv, sys
@@ -57,139 +50,81 @@ with ThreadPoolExecutor(int(threads)) as pool:
 """
 
 
-class Database(NamedTuple):
-    """A download: the folder of its files and their table."""
-
-    raw: Path
-    table: Path
-
-
 def main(argv: Sequence[str]) -> None:
     """Measure as the command line says and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--database", type=Path, required=True, help="folder in its layout")
+    parser.add_argument("--configfile", type=Path, nargs="*", default=[], help="names a data set")
+    parser.add_argument("--images", type=int, default=1000, help="phantoms per class")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--size", type=int, default=256, help="pixels of the packed images")
+    parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--output", type=Path, help="folder for tables and logs")
     options = parser.parse_args(argv)
-    if min(options.repeats, options.threads, options.size) < 1:
-        raise ValueError("--repeats, --threads and --size are 1 or more")
     facts = measure.machine() | {"options": vars(options)}
+    rows = []
     with tempfile.TemporaryDirectory(prefix="decoding-") as work:
         logs = (options.output or Path(work)) / "logs"
-        whole = download(options.database, Path(work), logs)
-        pairs = len(raw_table.pairs(raw_table.read(whole.table)))
-        databases = {"whole": whole, "startup": almost_empty(whole, Path(work) / "few.tsv")}
-        for part in reversed(PARTS):  # files and libraries come from memory from here on
-            _measured(databases[part], part, options, Path(work), logs)
-        rows = []
-        for repeat in range(1, options.repeats + 1):
-            for part in PARTS if repeat % 2 else reversed(PARTS):
-                costs = _measured(databases[part], part, options, Path(work), logs, repeat)
-                rows += [
-                    {"repeat": repeat, "step": step, "part": part} | measure.figures(cost)
-                    for step, cost in costs.items()
-                ]
-    measurements = pd.DataFrame(rows)
+        commands = {}
+        for size, number in zip(SIZES, (FEW, options.images), strict=True):
+            phantoms = {"source": "phantom", "phantom": {"images_per_class": number}}
+            files = options.configfile if size == "whole" else []
+            config = repository.merged({"dataset": phantoms}, *files)
+            copy = repository.Repository(Path(work) / size, config, options.cores)
+            copy.run(logs / f"{size}.log", "--until", "audit")
+            commands[size] = copy.folder, steps(copy)
+        for repeat in range(options.repeats + 1):  # in the first, files come from the disk
+            for size in SIZES if repeat % 2 else reversed(SIZES):
+                folder, known = commands[size]
+                for step in STEPS if repeat % 2 else (*STEPS[1:], STEPS[0]):
+                    cost = measure.run(known[step], logs / f"{size}-{step}.log", folder)
+                    row = {"repeat": repeat, "step": step, "size": size}
+                    rows.append(row | {name: getattr(cost, name) for name in FIGURES})
+        decoded = (logs / "whole-decode.log").read_text(encoding="utf-8").strip()
+    measurements = pd.DataFrame(rows).query("repeat > 0")
     table = summary(measurements)
-    with pd.option_context("display.width", 200, "display.float_format", "{:.2f}".format):
-        print(table.to_string(index=False))
-    print(f"{pairs} pairs, {options.threads} threads; ratio to reach, without start-up: {TO_REACH}")
-    print(f"{facts['processor']}, {facts['cores']} cores, load before {facts['load_1_minute']}")
+    print(table.to_string(index=False, float_format="%.2f"))
+    print(
+        f"{decoded}, {options.cores} threads; {facts['processor']}, load {facts['load_1_minute']}"
+    )
     if options.output is not None:
         tables = {"decoding": table, "measurements": measurements}
-        measure.write(options.output, tables, facts | {"pairs": pairs})
+        measure.write(options.output, tables, facts | {"decoded": decoded})
 
 
-def download(folder: Path, work: Path, logs: Path) -> Database:
-    """Copy a local database as the rule ``download`` does."""
-    database = Database(work / "raw", work / "raw.tsv")
-    options = ("--source", "local", "--path", folder, "--cache", work / "cache")
-    outputs = ("--raw", database.raw, "--table", database.table)
-    measure.run(measure.python("scripts/download.py", *options, *outputs), logs / "download.log")
-    return database
-
-
-def almost_empty(database: Database, table: Path) -> Database:
-    """Return the same files, of which the new ``table`` lists one image a class and its mask."""
-    first = {
-        pair.class_name: pair for pair in reversed(raw_table.pairs(raw_table.read(database.table)))
-    }
-    kept = {str(file.path) for pair in first.values() for file in (pair.image, pair.mask) if file}
-    files = pd.read_csv(database.table, sep="\t", dtype=str)
-    files[files["file"].isin(kept)].to_csv(table, sep="\t", index=False)
-    return Database(database.raw, table)
-
-
-def commands(database: Database, part: str, size: int, threads: int, work: Path) -> dict[str, list]:
-    """Return the command of each step. Starting to decode is decoding no file at all."""
-    results = work / part
-    packed = {name: results / "packed" / f"{name}.npy" for name in ("images", "masks")}
-    decoded = results / "packed/decoded.parquet"
-    table = database.table
-    if part == "startup":
-        table = work / "none.tsv"
-        table.write_text(database.table.read_text(encoding="utf-8").splitlines()[0] + "\n")
-    shared = (
-        *("--raw", database.raw, "--files", database.table, "--decoded", decoded),
-        *("--images", packed["images"], "--masks", packed["masks"], "--threads", threads),
-    )
-    return {
-        "decode": [sys.executable, "-c", DECODE, str(table), str(database.raw), str(threads)],
-        "pack": measure.python("scripts/pack.py", *shared, "--size", size),
-        "audit": measure.python(
-            "scripts/audit.py",
-            *(*shared, "--on-defect", "exclude"),
-            *("--audit", results / "audit", "--tables", results / "tables"),
-        ),
-    }
-
-
-def _measured(
-    database: Database,
-    part: str,
-    options: argparse.Namespace,
-    work: Path,
-    logs: Path,
-    repeat: int = 0,
-) -> dict[str, measure.Cost]:
-    """Run each step once; in every other repeat decoding comes last, and not first."""
-    steps = commands(database, part, options.size, options.threads, work)
-    order = STEPS if repeat % 2 else (*OURS, "decode")
-    return {step: measure.run(steps[step], logs / f"{part}-{step}.log") for step in order}
+def steps(copy: repository.Repository) -> dict[str, str | list[str]]:
+    """Return the command of each step, in a copy whose data set was audited."""
+    outputs = copy.outputs()
+    made = outputs.drop_duplicates("rule").set_index("rule")
+    files = outputs.loc[outputs["rule"] == "download", "output_file"]
+    table = next(file for file in files if file.endswith(".tsv"))
+    raw = next(file for file in files if (copy.folder / file).is_dir())
+    decode = [sys.executable, "-c", DECODE, table, raw, str(copy.cores)]
+    return {"decode": decode} | made.loc[["pack", "audit"], "shellcmd"].to_dict()
 
 
 def summary(measurements: pd.DataFrame) -> pd.DataFrame:
-    """Return median, lowest and highest of what was measured, a row a quantity.
+    """Return median, lowest and highest of what was measured, one row per quantity and figure.
 
     Args:
-        measurements: ``repeat, step, part`` (startup, whole) and the figures, a row a process.
+        measurements: ``repeat, step, size`` (startup, whole) and the figures, one row per process.
 
     Returns:
         ``quantity, figure, median, lowest, highest``: start-up and whole of each step, and the
-        ratio without and with start-up. Ratios are those of one repeat; memory is in 10^6 bytes.
+        ratio of a repeat without and with start-up.
     """
     rows = []
-    for (step, part), processes in measurements.groupby(["step", "part"], sort=False):
-        for figure in (*FIGURES, *MEMORY):
-            rows.append((f"{step}, {part}", figure, measure.spread(processes[figure])))
     for figure in FIGURES:
-        costs = measurements.pivot(index="repeat", columns=["part", "step"], values=figure)
-        with_startup = costs["whole"]
+        costs = measurements.pivot(index="repeat", columns=["size", "step"], values=figure)
+        rows += [(f"{step}, {size}", figure, costs[size, step]) for size in SIZES for step in STEPS]
         for name, cost in (
-            ("ratio without start-up", with_startup - costs["startup"]),
-            ("ratio of whole processes", with_startup),
+            ("ratio without start-up", costs["whole"] - costs["startup"]),
+            ("ratio of whole processes", costs["whole"]),
         ):
-            ratio = cost[list(OURS)].sum(axis=1) / cost["decode"]
-            rows.append((name, figure, measure.spread(ratio)))
+            rows.append((name, figure, (cost["pack"] + cost["audit"]) / cost["decode"]))
     return pd.DataFrame(
-        [{"quantity": quantity, "figure": figure} | values for quantity, figure, values in rows]
+        {"quantity": quantity, "figure": figure} | measure.spread(values)
+        for quantity, figure, values in rows
     )
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except (ValueError, OSError) as error:
-        sys.exit(f"decoding: {error}")
+    measure.start(main)

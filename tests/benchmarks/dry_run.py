@@ -1,21 +1,18 @@
 """Time ``snakemake -n`` on a finished study, and its growth with the number of runs.
 
-For every size a copy of the repository is made in a temporary folder, with a run table of that
-many runs; all output files are made, empty, and recorded as finished (``snakemake --touch
---forceall``), so that the dry run compares every parameter, digest and date and answers "Nothing to
-be done". Without that answer the measurement fails.
+For every size, a study of that many runs is finished in a copy of the repository without running a
+job: its output files are made, empty, and recorded. The dry run then compares every parameter,
+digest and date, and must answer "Nothing to be done", or the measurement fails.
 
-The study's own run table is measured first. A larger one goes on with the networks of the study on
-its other variants, then with more unfrozen layers. Outputs: a table on standard output, and with
+The study's own run table is measured first. A larger one continues with the networks of the study
+on its other variants, then with more unfrozen layers. Outputs: a table on standard output, and with
 ``--output`` ``dry_run.tsv`` and ``machine.json``. ``--profile`` prints in which functions the time
-of the largest goes.
+of the largest study goes.
 """
 
 import argparse
 import itertools
 import pstats
-import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
@@ -23,15 +20,22 @@ from pathlib import Path
 
 import measure
 import pandas as pd
-import yaml
+import repository
 
 DONE = "Nothing to be done"
-RUNS = "benchmark-runs.tsv"
-# Snakemake waits a tenth of a second before it touches the outputs of a job.
-TOUCH = (
-    "from snakemake.executors import touch; touch.Executor.SLEEPING_TIME = 0; "
-    "from snakemake.cli import main; main()"
-)
+# ``snakemake --touch`` that makes missing files, and does not sleep a tenth of a second per job.
+FINISH = """
+from snakemake.cli import main
+from snakemake.executors.touch import Executor
+
+def run_job(self, job, touch=Executor.run_job):
+    for output in job.output:
+        output.touch_or_create()
+    touch(self, job)
+
+Executor.run_job, Executor.SLEEPING_TIME = run_job, 0
+main()
+"""
 KEYS = ["model", "unfreeze", "variant"]
 MORE_LAYERS = 5
 PROFILED = 40  # functions of a profile that are printed
@@ -48,28 +52,28 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--output", type=Path, help="folder for the table")
     options = parser.parse_args(argv)
     facts = measure.machine() | {"options": vars(options)}
-    study = pd.read_csv(measure.REPOSITORY / "workflow/study/runs.tsv", sep="\t", dtype=str)
-    config = yaml.safe_load((measure.REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
+    config = repository.merged({"seeds": list(range(options.seeds))})
+    study = pd.read_csv(measure.ROOT / config["runs"], sep="\t", dtype=str).fillna("")
+    sizes = [len(study), *options.runs]
     rows = []
-    for size in [len(study), *options.runs]:
+    for size in sizes:
         with tempfile.TemporaryDirectory(prefix="dry-run-") as work:
-            table = run_table(study, image_variants(config), size)
-            folder = finished(Path(work) / "repository", table, options.seeds)
-            command = snakemake(options.seeds, "--dry-run", "--cores", options.cores)
+            runs = run_table(study, image_variants(config), size)
+            copy = repository.Repository(Path(work) / "copy", config, options.cores, runs)
+            finish(copy)
             log = Path(work) / "dry-run.log"
-            costs = [measure.run(command, log, folder=folder) for _ in range(options.repeats)]
-            said = log.read_text(encoding="utf-8")
-            if DONE not in said:
-                raise ValueError(f"{size} runs: the dry run wants to run something: {said[-2000:]}")
-            outputs = sum(1 for _ in (folder / ".snakemake/metadata").iterdir())
+            costs = [copy.run(log, "--dry-run") for _ in range(options.repeats)]
+            printed = log.read_text(encoding="utf-8")
+            if DONE not in printed:
+                raise ValueError(f"{size} runs: something is left to do: {printed[-2000:]}")
+            row = {"runs": size, "seeds": options.seeds, "outputs": len(copy.outputs())}
             seconds = measure.spread(cost.seconds for cost in costs)
-            row = {"runs": size, "seeds": options.seeds, "outputs": outputs}
             row |= {f"seconds_{key}": value for key, value in seconds.items()}
             row["cpu_seconds"] = measure.spread(cost.cpu_seconds for cost in costs)["median"]
-            rows.append(row | {"resident_mb": max(cost.resident_mb for cost in costs)})
+            rows.append(row | {"peak_mb": max(cost.peak_mb for cost in costs)})
             print(pd.DataFrame(rows).to_string(index=False, float_format="%.2f"), flush=True)
-            if options.profile and size == max([len(study), *options.runs]):
-                profile(folder, command, Path(work) / "profile")
+            if options.profile and size == max(sizes):
+                profile(copy, Path(work) / "profile")
     if options.output is not None:
         measure.write(options.output, {"dry_run": pd.DataFrame(rows)}, facts)
 
@@ -77,7 +81,7 @@ def main(argv: Sequence[str]) -> None:
 def run_table(study: pd.DataFrame, variants: Collection[str], size: int) -> pd.DataFrame:
     """Return a run table of ``size`` rows: those of the study, then more of the same kinds.
 
-    Added rows are the study's runs of backbones, by turns on every one of ``variants``, first with
+    Added rows are the study's runs of backbones, in turn on every one of ``variants``, first with
     the layers that the study unfreezes, then with up to ``MORE_LAYERS`` more. Raises ``ValueError``
     when these are too few.
     """
@@ -90,7 +94,7 @@ def run_table(study: pd.DataFrame, variants: Collection[str], size: int) -> pd.D
     )
     table = pd.concat([study, pd.DataFrame(more, columns=KEYS)]).drop_duplicates(KEYS)
     if len(table) < size:
-        raise ValueError(f"no run table of {size} rows: there are {len(table)} different runs")
+        raise ValueError(f"no run table of {size} rows: there are only {len(table)} different runs")
     return table.head(size).fillna("")
 
 
@@ -103,60 +107,22 @@ def image_variants(config: Mapping) -> list[str]:
     ]
 
 
-def finished(folder: Path, runs: pd.DataFrame, seeds: int) -> Path:
-    """Return ``folder`` as a copy of the repository in which a study of these runs is finished."""
-    copy_repository(folder)
-    runs.to_csv(folder / RUNS, sep="\t", index=False)
-    log = folder / "results/logs/prepare.log"
-    measure.run(snakemake(seeds, "--summary"), log, folder=folder)
-    lines = log.read_text(encoding="utf-8").splitlines()
-    start = next(n for n, line in enumerate(lines) if line.startswith("output_file\t"))
-    for line in lines[start + 1 :]:
-        path = folder / line.split("\t", 1)[0]
-        if path.suffix:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()
-        else:  # an output without a suffix is a folder
-            path.mkdir(parents=True, exist_ok=True)
-    everything = ("--touch", "--forceall", "--quiet", "all", "--scheduler", "greedy")
-    together = ("--cores", "1000", "--resources", "gpu=1000")
-    touch = snakemake(seeds, *everything, *together)
-    measure.run([sys.executable, "-c", TOUCH, *touch[3:]], log, folder=folder)
-    return folder
+def finish(copy: repository.Repository) -> None:
+    """Make and record all output files of a copy, empty."""
+    everything = ("--touch", "--forceall", "--quiet", "rules", "--scheduler", "greedy")
+    together = ("--cores", 1000, "--resources", "gpu=1000")
+    snakemake = copy.command(*everything, *together)
+    words = snakemake[snakemake.index("snakemake") + 1 :]
+    measure.run([sys.executable, "-c", FINISH, *words], copy.folder / "finish.log", copy.folder)
 
 
-def copy_repository(folder: Path) -> None:
-    """Copy what is, or could be, committed."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=measure.REPOSITORY,
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    ).stdout
-    for name in filter(None, listed.split("\0")):
-        source = measure.REPOSITORY / name
-        if source.is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, folder / name)
-
-
-def snakemake(seeds: int, *options: object) -> list[str]:
-    """Return the command of Snakemake on the benchmark's run table, to be run in its folder."""
-    config = (f"runs={RUNS}", f"seeds={list(range(seeds))}")
-    return [sys.executable, "-m", "snakemake", *map(str, options), "--config", *config]
-
-
-def profile(folder: Path, command: Sequence[str], path: Path) -> None:
-    """Print the functions in which a command of Snakemake spends its time."""
-    python, module = command[:1], command[1:]
-    profiled = [*python, "-m", "cProfile", "-o", str(path), *module]
-    measure.run(profiled, path.with_suffix(".log"), folder=folder)
+def profile(copy: repository.Repository, path: Path) -> None:
+    """Print the functions in which a dry run spends its time."""
+    python, *module = copy.command("--dry-run")
+    command = [python, "-m", "cProfile", "-o", str(path), *module]
+    measure.run(command, path.with_suffix(".log"), copy.folder)
     pstats.Stats(str(path)).sort_stats("cumulative").print_stats(PROFILED)
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except (ValueError, OSError) as error:
-        sys.exit(f"dry_run: {error}")
+    measure.start(main)

@@ -1,26 +1,24 @@
-"""Run the whole workflow on more and more phantoms: what grows, and how.
+"""Run the whole workflow on more and more phantoms: how time, memory and disk grow with images.
 
-For every number of images a class a copy of the repository is made in a temporary folder, and the
-demo's workflow runs there to its report on two cores. What the jobs took is read from their
-benchmarks, what lies on disk at the end is counted.
+For every number of images per class the workflow runs to its report in a copy of the repository.
+What the jobs took is read from their benchmarks, what lies on disk at the end is counted. A stage
+whose memory is bounded by its batch takes the same for all numbers of images.
 
 Settings: see ``--help``. Outputs: tables on standard output, and with ``--output`` ``stages.tsv``
-(a row a number of images and rule: jobs, seconds, CPU seconds, peak memory), ``disk.tsv`` (a row a
-number of images and folder of results) and ``machine.json``.
+(one row per number of images and rule: jobs, seconds, CPU seconds, peak memory), ``disk.tsv`` (one
+row per number of images and folder of results) and ``machine.json``.
 """
 
 import argparse
-import json
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import dry_run
 import measure
 import pandas as pd
+import repository
 
-FOLDERS = ("raw", "packed", "audit", "splits", "samplings", "features", "runs", "explain", "report")
+DEMO = measure.ROOT / "tests/config/demo.yaml"
 # A network on pixels, a frozen one, a partly frozen one, a search, a classifier.
 RUNS = "variant in ['lungs', 'histogram-binary'] and not model.str.contains('recommended')"
 
@@ -28,50 +26,41 @@ RUNS = "variant in ['lungs', 'histogram-binary'] and not model.str.contains('rec
 def main(argv: Sequence[str]) -> None:
     """Run the workflow for every number of images and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, nargs="+", default=[60, 180, 600], help="a class")
-    parser.add_argument("--run-filter", default=RUNS, help="of the demo's runs")
+    parser.add_argument("--images", type=int, nargs="+", default=[60, 180, 600], help="per class")
+    parser.add_argument("--configfile", type=Path, nargs="*", default=[DEMO])
+    parser.add_argument("--run-filter", default=RUNS, help="which runs of the configuration")
+    parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--output", type=Path, help="folder for the tables")
     options = parser.parse_args(argv)
     facts = measure.machine() | {"options": vars(options)}
     stages, disk = [], []
     for number in options.images:
+        phantoms = {"source": "phantom", "phantom": {"images_per_class": number}}
+        ours = {"dataset": phantoms, "run_filter": options.run_filter}
         with tempfile.TemporaryDirectory(prefix="growth-") as work:
-            folder = Path(work) / "repository"
-            dry_run.copy_repository(folder)
-            log = Path(work) / "log"
-            cost = measure.run(command(number, options.run_filter), log, folder=folder)
-            results = folder / "results"
-            images = len(pd.read_parquet(results / "audit/images.parquet", columns=["image"]))
-            print(f"{number} images a class, {images} in all: {cost.seconds:.0f} s", flush=True)
-            stages.append(by_rule(results).assign(images=images))
-            disk.append(by_folder(results).assign(images=images))
+            config = repository.merged(*options.configfile, ours)
+            copy = repository.Repository(Path(work) / "copy", config, options.cores)
+            cost = copy.run(Path(work) / "log")
+            outputs = copy.outputs()
+            table = copy.file(outputs, "audit", "images.parquet")
+            images = len(pd.read_parquet(table, columns=["image"]))
+            print(f"{number} images per class, {images} in all: {cost.seconds:.0f} s", flush=True)
+            costs = pd.read_csv(copy.file(outputs, "provenance", "costs.tsv"), sep="\t")
+            stages.append(by_rule(costs).assign(images=images))
+            disk.append(by_folder(copy.folder / "results").assign(images=images))
     tables = {"stages": pd.concat(stages), "disk": pd.concat(disk)}
-    for name, key, values in (
-        ("stages", "rule", ["seconds", "cpu_seconds", "peak_mib"]),
-        ("disk", "folder", ["mb"]),
-    ):
-        wide = tables[name].pivot(index=key, columns="images", values=values)
-        print(f"\n{name}\n{wide.to_string(float_format='%.1f')}")
+    print(
+        side_by_side(tables["stages"], "rule"), side_by_side(tables["disk"], "folder"), sep="\n\n"
+    )
     if options.output is not None:
         measure.write(options.output, tables, facts)
 
 
-def command(number: int, run_filter: str) -> list[str]:
-    """Return the command of Snakemake for phantoms of a number of images a class."""
-    return [
-        *(sys.executable, "-m", "snakemake", "--cores", "2"),
-        *("--configfile", "tests/config/demo.yaml", "--config"),
-        f"dataset={json.dumps({'phantom': {'images_per_class': number}})}",
-        f"run_filter={run_filter}",
-    ]
-
-
-def by_rule(results: Path) -> pd.DataFrame:
+def by_rule(costs: pd.DataFrame) -> pd.DataFrame:
     """Return the costs of a finished workflow, added up by ``rule``; ``peak_mib`` is the highest.
 
-    The report's own rule is not among them: it reads the table.
+    ``costs`` has one row per job. The report's own rule is not among them: it reads the table.
     """
-    costs = pd.read_csv(results / "tables/costs.tsv", sep="\t")
     return costs.groupby("rule", as_index=False).agg(
         jobs=("rule", "size"),
         seconds=("seconds", "sum"),
@@ -82,20 +71,28 @@ def by_rule(results: Path) -> pd.DataFrame:
 
 def by_folder(results: Path) -> pd.DataFrame:
     """Return ``folder`` and ``mb``: the size of the files in each folder of results, 10^6 bytes."""
-    return pd.DataFrame(
-        [
-            {
-                "folder": name,
-                "mb": sum(p.stat().st_size for p in (results / name).rglob("*") if p.is_file())
-                / measure.MB,
-            }
-            for name in FOLDERS
-        ]
-    )
+    rows = [
+        (folder.name, sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()))
+        for folder in sorted(results.iterdir())
+        if folder.is_dir()
+    ]
+    return pd.DataFrame({"folder": name, "mb": size / measure.MB} for name, size in rows)
+
+
+def side_by_side(table: pd.DataFrame, key: str) -> str:
+    """Return a table as text: one row per key, one column per figure and number of images.
+
+    ``+1000`` is what 1,000 images more add, from the smallest to the largest number.
+    """
+    figures = table.columns.drop([key, "images"])
+    wide = table.pivot(index=key, columns="images", values=list(figures))
+    few, many = table["images"].min(), table["images"].max()
+    if many > few:
+        for figure in figures:
+            growth = (wide[figure, many] - wide[figure, few]) / (many - few)
+            wide[figure, "+1000"] = 1000 * growth
+    return wide[figures].to_string(float_format="%.1f", na_rep="-")
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except (ValueError, OSError) as error:
-        sys.exit(f"growth: {error}")
+    measure.start(main)
