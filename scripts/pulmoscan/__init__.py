@@ -7,8 +7,8 @@ modules beside the rooms, `command` and `spelling`, import from none of them.
 ROOMS = (
     "storage",
     "data",
-    "acquire",
     "phantom",
+    "acquire",
     "inputs",
     "networks",
     "config",

@@ -19,7 +19,7 @@ import pytest
         ({"runs": "runs.tsv"}, "runs: cannot read the run table runs.tsv: No such file"),
         (
             {"dataset": {"source": "local", "path": "/no/such"}},
-            "dataset.path: there is no /no/such",
+            "dataset.path: /no/such does not exist",
         ),
         (
             {"dataset": {"source": "local", "path": None}},

@@ -1,5 +1,5 @@
-"""Where a data set comes from: Kaggle, the authors' public sample, or a copy of the user's.
+"""Where a data set comes from: Kaggle, the authors' sample, a copy of the user's, or a phantom.
 
-Each source yields the files of a database, checked as far as its origin allows. Synthetic
-radiographs live in `phantom`; what is done with the files lives in `data`.
+`sources` lists the data sources. Each yields the files of a database, checked as far as its origin
+allows. How a phantom is drawn lives in `phantom`; what is done with the files lives in `data`.
 """

@@ -1,7 +1,8 @@
 """Zip archives of the database, read without trusting them.
 
-Nothing is unpacked by the names an archive gives: a file of the database is read from its entry
-and written where ``database.canonical_path`` puts it. An archive that tries more is refused whole.
+Nothing is unpacked under the names that an archive gives: a file of the database is read from its
+entry and written where ``layout.canonical_path`` puts it. An archive that tries more is refused as
+a whole.
 """
 
 import errno
@@ -16,18 +17,16 @@ from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from pulmoscan.data import layout
-from pulmoscan.data.raw_folder import CHUNK, MAX_FILE, DatabaseFile
+from pulmoscan.data.raw_folder import CHUNK, MAX_FILE, ZIP_METHODS, DatabaseFile
 
-# What the database stays below by far; a bomb does not.
+# Limits far above what the database needs, and far below a bomb.
 MAX_TOTAL = 64 << 30  # bytes of all files
-MAX_RATIO = 100  # bytes unpacked from one, of files above MIN_BOMB
+MAX_RATIO = 100  # bytes unpacked from one, for files above MIN_BOMB
 MIN_BOMB = 1 << 20  # bytes
-# Others unpack all of a piece at once: some hundred bytes of bzip2 become a gigabyte.
-METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class DamagedArchiveError(ValueError):
-    """The archive is not what its maker wrote: fetch it again."""
+    """The archive is not what its maker wrote and must be fetched again."""
 
 
 class Archive:
@@ -40,7 +39,7 @@ class Archive:
 
     def __init__(self, path: Path, name: str, file: zipfile.ZipFile) -> None:
         self._path, self._file = path, file
-        self._lock = threading.Lock()  # zipfile counts its open entries without one
+        self._lock = threading.Lock()  # zipfile counts its open entries without a lock
         self.name = name
         self.names = [entry.filename for entry in file.infolist()]
 
@@ -48,12 +47,12 @@ class Archive:
         """Return the files of the database in the archive, in the archive's order.
 
         Args:
-            origin: What stands before an entry's name in a file's origin.
-            within: A part that the names of entries must contain; others are passed over.
+            origin: Prefix of an entry's name in the origin of its file.
+            within: Text that the names of entries must contain; other entries are skipped.
 
         Raises:
-            ValueError: An entry points outside the archive, is encrypted, compressed by a method
-                that no zip of the database has, or unpacks to more than a database holds.
+            ValueError: An entry points outside the archive, is encrypted, uses a compression method
+                that no zip of the database uses, or unpacks to more than a database holds.
         """
         for entry in self._file.infolist():
             self._check_name(entry)
@@ -67,7 +66,7 @@ class Archive:
                 continue
             if entry.flag_bits & 1:
                 raise ValueError(f"{self.name}: {entry.filename} is encrypted; unpack it yourself")
-            if entry.compress_type not in METHODS:
+            if entry.compress_type not in ZIP_METHODS:
                 raise ValueError(
                     f"{self.name}: {entry.filename} cannot be unpacked (compression method "
                     f"{entry.compress_type}); unpack it yourself"
@@ -99,7 +98,7 @@ class Archive:
             if size > MAX_FILE or (size > MIN_BOMB and size > MAX_RATIO * packed):
                 raise ValueError(
                     f"{self.name} is refused: {entry.filename} would unpack from {packed:,} to "
-                    f"{size:,} bytes, which no file of the database does"
+                    f"{size:,} bytes, as no file of the database does"
                 )
         total = sum(entry.file_size for entry in entries)
         packed = sum(entry.compress_size for entry in entries)
@@ -128,7 +127,7 @@ class Archive:
                 f"{self.name}: {entry.filename} cannot be unpacked ({error}); unpack it yourself"
             ) from error
         except OSError as error:
-            if error.errno != errno.EINVAL:  # that of a place no file has
+            if error.errno != errno.EINVAL:  # of a position that no file has
                 raise OSError(f"cannot read {self.name}: {error.strerror}") from error
             raise self._damaged(entry, error) from error
         except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, struct.error) as error:
@@ -145,14 +144,14 @@ def opened(path: Path, name: str) -> Iterator[Archive]:
     """Open the zip ``path``, which messages call ``name``.
 
     Raises:
-        DamagedArchiveError: It is not a zip, or not a whole one.
+        DamagedArchiveError: It is not a zip, or not a complete one.
         OSError: It cannot be read.
     """
     try:
         file = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as error:
         raise DamagedArchiveError(
-            f"{name} is not a zip, or not a whole one ({error}); get it again"
+            f"{name} is not a zip, or not a complete one ({error}); get it again"
         ) from error
     except OSError as error:
         raise OSError(f"cannot read {name}: {error.strerror}") from error

@@ -1,8 +1,8 @@
 """The database on Kaggle, in one pinned version.
 
-``kagglehub`` brings the client: Kaggle's addresses, and credentials where the user has some (none
-are needed for this data set). Its own download is not used: it does not try again, does not
-compare the MD5 of a download that was complete when it was resumed, and unpacks everything next to
+``kagglehub`` provides the client: Kaggle's addresses, and the user's credentials if there are any
+(none are needed for this data set). Its own download is not used: it does not retry, does not check
+the MD5 of a download that was already complete when it was resumed, and unpacks everything next to
 the archive, so that the disk would hold the database three times.
 """
 
@@ -15,7 +15,7 @@ import requests
 from kagglehub.clients import build_kaggle_client
 from kagglesdk.datasets.types.dataset_api_service import ApiDownloadDatasetRequest
 
-from pulmoscan.acquire import archive, transfer
+from pulmoscan.acquire import archive, sources, transfer
 from pulmoscan.data import layout
 from pulmoscan.data.raw_folder import DatabaseFile, check_layout, images_by_class
 
@@ -24,27 +24,22 @@ DATASET = "covid19-radiography-database"
 VERSION = 5
 NAME = f"{OWNER}/{DATASET}/versions/{VERSION}"
 
-# Images of the version above, as the provider and the study give them.
+# Images of this version, as stated by the provider and the study.
 PUBLISHED_COUNTS = {"COVID": 3616, "Lung_Opacity": 6012, "Normal": 10192, "Viral Pneumonia": 1345}
-
-OTHER_SOURCES = (
-    "or choose another dataset.source: sample (1,076 public images, from GitHub), local (a copy of "
-    "yours, at dataset.path) or phantom (synthetic, without network)"
-)
 
 
 @contextmanager
 def database_files(cache: Path) -> Iterator[list[DatabaseFile]]:
-    """Give the files of the database, ready to be copied; the archive is removed when they are.
+    """Yield the files of the database, ready to be copied; then remove the archive.
 
     Args:
         cache: The folder that the archive is downloaded to. A broken download is kept there, and
-            the next call goes on with it.
+            resumed by the next call.
 
     Raises:
-        ValueError: The archive is damaged or refused, or holds other numbers of images than
-            published.
-        OSError: Kaggle cannot be reached or refuses, or there is too little room.
+        ValueError: The archive is damaged or refused, or its numbers of images are not the
+            published ones.
+        OSError: Kaggle cannot be reached or refuses, or the disk has too little space.
     """
     path = cache / f"{DATASET}-{VERSION}.zip"
     download(path)
@@ -61,18 +56,20 @@ def database_files(cache: Path) -> Iterator[list[DatabaseFile]]:
 
 
 def download(path: Path) -> None:
-    """Download the archive to ``path``; raise ``OSError`` worded for the user."""
+    """Download the archive to ``path``; an ``OSError`` says what the user can do."""
     try:
         transfer.download(_send, path, f"Kaggle's {NAME}")
     except transfer.UnreachableError as error:
-        raise transfer.UnreachableError(f"{error}; check the network, {OTHER_SOURCES}") from None
+        advice = f"check the network, {sources.alternatives('kaggle')}"
+        raise transfer.UnreachableError(f"{error}; {advice}") from None
     except transfer.RefusedError as error:
-        advice = f"Kaggle has no such version, {OTHER_SOURCES}"
+        advice = "Kaggle has no such version"
         if error.status in (401, 403):
             advice = (
-                "no account is needed as a rule: remove stale credentials (~/.kaggle, KAGGLE_*), "
-                f"or create a token on your Kaggle account page, {OTHER_SOURCES}"
+                "usually no account is needed: remove stale credentials (~/.kaggle, KAGGLE_*), "
+                "or create a token on your Kaggle account page"
             )
+        advice = f"{advice}, {sources.alternatives('kaggle')}"
         raise transfer.RefusedError(f"{error}; {advice}", error.status) from None
 
 
@@ -92,15 +89,13 @@ def check_counts(files: list[DatabaseFile], path: Path) -> None:
 
 
 def _send(headers: Mapping[str, str]) -> requests.Response:
-    """Ask Kaggle for the archive; an answer that is an error is returned like any other."""
+    """Request the archive from Kaggle; an error response is returned like any other."""
     request = ApiDownloadDatasetRequest()
     request.owner_slug, request.dataset_slug = OWNER, DATASET
     request.dataset_version_number = VERSION
     try:
         client = build_kaggle_client()
-    except (
-        ValueError
-    ) as error:  # a credentials file that cannot be understood, named in the message
+    except ValueError as error:  # a credentials file that cannot be parsed, which it names
         raise ValueError(f"{error}: repair or remove it, none is needed") from error
     with client:
         session = client.http_client()._init_session()
@@ -113,12 +108,12 @@ def _send(headers: Mapping[str, str]) -> requests.Response:
     if "Range" not in headers:
         return answer
     answer.close()
-    # Kaggle answers with a redirection to a signed address in a store, which knows Range.
+    # Kaggle redirects to a signed address in a store that supports Range.
     return transfer.get(answer.url)(headers)
 
 
 class _ImpatientAdapter(requests.adapters.HTTPAdapter):
-    """Gives Kaggle's client the timeouts that it does not set."""
+    """Adds the timeouts that Kaggle's client does not set."""
 
     def send(self, request: requests.PreparedRequest, **settings: Any) -> requests.Response:
         """Send ``request`` as ``HTTPAdapter`` does, within ``transfer.TIMEOUT``."""

@@ -1,6 +1,6 @@
 """The user's copy of the database: a folder, or a zip of one.
 
-Only the standard library is imported: ``content_digest`` runs whenever the Snakefile is read.
+What is imported is light: ``content_digest`` runs whenever the Snakefile is read.
 """
 
 import hashlib
@@ -16,24 +16,24 @@ from pathlib import Path, PurePosixPath
 from pulmoscan.acquire import archive
 from pulmoscan.data import layout
 from pulmoscan.data.raw_folder import CHUNK, DatabaseFile, check_layout
-from pulmoscan.storage import atomic
+from pulmoscan.storage import atomic, digests
 
 CACHE_FORMAT = 2
-LARGE = 100_000_000  # bytes from which hashing takes long enough to be announced
+LARGE = 100_000_000  # bytes; hashing more takes long enough to be announced
 THREADS = min(8, os.cpu_count() or 1)
 
 
 @contextmanager
-def database_files(path: str | Path | None) -> Iterator[list[DatabaseFile]]:
-    """Give the files of the database in the folder or zip ``path``, ready to be copied.
+def database_files(path: str | Path) -> Iterator[list[DatabaseFile]]:
+    """Yield the files of the database in the folder or zip ``path``, ready to be copied.
 
     The classes may lie below any number of outer folders and be spelled as in any copy of the
-    database; other files are passed over.
+    database; other files are skipped.
 
     Raises:
-        ValueError: ``path`` is empty, no zip, an archive that is refused, lacks a class, or holds
-            an image twice.
-        FileNotFoundError: ``path`` is not there.
+        ValueError: ``path`` is neither a folder nor a zip, is an archive that is refused, lacks a
+            class, or holds an image twice.
+        FileNotFoundError: ``path`` does not exist.
         OSError: It cannot be read.
     """
     path = _existing(path)
@@ -51,7 +51,9 @@ def database_files(path: str | Path | None) -> Iterator[list[DatabaseFile]]:
 def folder_files(folder: Path, origin: str | None = None) -> list[DatabaseFile]:
     """Return the files of the database below ``folder``, in a fixed order.
 
-    ``origin`` is the origin of every file; None takes each one's own path.
+    Args:
+        folder: Any folder above the classes.
+        origin: The origin of every file; None stands for its own path.
     """
     return [
         DatabaseFile(
@@ -64,25 +66,24 @@ def folder_files(folder: Path, origin: str | None = None) -> list[DatabaseFile]:
     ]
 
 
-def content_digest(path: str | Path | None, cache_file: str | Path) -> str:
-    """Return a digest of the database at ``path``: it changes when the content does, only then.
+def content_digest(path: str | Path, cache_file: str | Path) -> str:
+    """Return a digest of the database at ``path``, which changes if and only if its content does.
 
     For a folder it is the SHA-256 over the sorted canonical paths and SHA-256 of its database
     files; for a zip it is the SHA-256 of the file. What was hashed before is not read again while
-    its size and times stay the same: that of the last modification, which a program may set back,
-    and that of the last change, which none can.
+    its size and times stay the same: the time of the last modification, which a program may set
+    back, and that of the last change, which none can.
 
     Args:
         path: The folder or zip.
-        cache_file: Where the hashes of the files are kept between calls; one that cannot be
-            understood is thrown away.
+        cache_file: Keeps the hashes of the files between calls; one that cannot be parsed is
+            discarded.
 
     Returns:
         64 hexadecimal digits.
 
     Raises:
-        ValueError: ``path`` is empty.
-        FileNotFoundError: ``path`` is not there.
+        FileNotFoundError: ``path`` does not exist.
         OSError: A file cannot be read.
     """
     path = _existing(path)
@@ -103,7 +104,7 @@ def content_digest(path: str | Path | None, cache_file: str | Path) -> str:
     if sum(stamp[0] for _, stamp, _ in unknown) > LARGE:
         print(f"reading {len(unknown):,} new or changed files of {path}", file=sys.stderr)
     with ThreadPoolExecutor(THREADS) as pool:
-        hashes = pool.map(_sha256, [file for file, _, _ in unknown])
+        hashes = pool.map(digests.file_digest, [file for file, _, _ in unknown])
         for (file, stamp, canonical), sha256 in zip(unknown, hashes, strict=True):
             known[file] = [*stamp, sha256, canonical]
     if known != cached:
@@ -116,27 +117,22 @@ def content_digest(path: str | Path | None, cache_file: str | Path) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _existing(path: str | Path | None) -> Path:
-    if path is None or str(path) == "":
-        raise ValueError(
-            "dataset.source is local but dataset.path is empty: set it to your copy of the "
-            "database, a folder or a zip"
-        )
+def _existing(path: str | Path) -> Path:
     path = Path(path)
     try:
         path.stat()
     except FileNotFoundError:
-        raise FileNotFoundError(f"dataset.path: there is no {path.absolute()}") from None
+        raise FileNotFoundError(f"dataset.path: {path.absolute()} does not exist") from None
     except OSError as error:
         raise OSError(f"dataset.path: cannot read {path.absolute()}: {error.strerror}") from None
     return path
 
 
 def _walk(folder: Path, canonical: Mapping[str, str]) -> Iterator[tuple[str, str, os.stat_result]]:
-    """Give (path, canonical path, status) of every database file below ``folder``, sorted.
+    """Yield (path, canonical path, status) of every database file below ``folder``, sorted.
 
     Linked folders are followed, except into a folder that the walk is already in; hidden ones are
-    passed over. ``canonical`` holds the canonical paths that are known already.
+    skipped. ``canonical`` holds the canonical paths that are known already.
     """
 
     def visit(current: str, prefix: str, inside: frozenset[tuple[int, int]]) -> Iterator:
@@ -157,7 +153,7 @@ def _walk(folder: Path, canonical: Mapping[str, str]) -> Iterator[tuple[str, str
                 if belongs is not None:
                     yield entry.path, str(belongs), entry.stat()
         except OSError as error:
-            if error.errno is None:  # worded already, further down
+            if error.errno is None:  # already has our message, from further down
                 raise
             raise OSError(f"cannot read {error.filename}: {error.strerror}") from error
 
@@ -174,15 +170,8 @@ def _chunks(path: str) -> Iterator[bytes]:
         raise OSError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _sha256(path: str) -> str:
-    digest = hashlib.sha256()
-    for chunk in _chunks(path):
-        digest.update(chunk)
-    return digest.hexdigest()
-
-
 def _read_cache(cache_file: Path, path: Path) -> dict[str, list]:
-    """Return what is kept for ``path``, nothing when there is no usable cache.
+    """Return what is cached for ``path``; nothing if there is no usable cache.
 
     For each file: bytes, times of modification and of change in ns, SHA-256, canonical path.
     """

@@ -1,4 +1,4 @@
-"""The 1,076 images that the authors of the study publish, at a pinned commit."""
+"""The 1,076 images that the authors of the study published, at a pinned commit."""
 
 import csv
 from collections.abc import Iterator
@@ -7,17 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from pulmoscan.acquire import archive, transfer
+from pulmoscan.acquire import archive, sources, transfer
 from pulmoscan.data.raw_folder import DatabaseFile, check_layout
 
 REPOSITORY = "https://github.com/tgazagnes/PulmoScan"
 COMMIT = "9d7962f6e4f93622398052177fad894dd3008848"
 ARCHIVE = f"{REPOSITORY}/archive/{COMMIT}.zip"
 FOLDER = "Data/Sample/"
-OTHER_SOURCES = (
-    "or choose another dataset.source: kaggle (the whole database), local (a copy of yours, at "
-    "dataset.path) or phantom (synthetic, without network)"
-)
 
 
 class Entry(NamedTuple):
@@ -30,11 +26,15 @@ class Entry(NamedTuple):
 def read_manifest(path: Path) -> dict[str, Entry]:
     """Return the files of the sample by their path in the repository.
 
-    ``path`` is a TSV with the columns ``path``, ``bytes``, ``sha256``. Raises ``ValueError`` when
-    it is not, ``FileNotFoundError`` when it is not there.
+    Args:
+        path: A TSV with the columns ``path``, ``bytes``, ``sha256``.
+
+    Raises:
+        FileNotFoundError: It does not exist.
+        ValueError: It is not such a table.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"there is no manifest {path}")
+        raise FileNotFoundError(f"the manifest {path} does not exist")
     with path.open(newline="", encoding="utf-8") as stream:
         try:
             return {
@@ -43,23 +43,23 @@ def read_manifest(path: Path) -> dict[str, Entry]:
             }
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
-                f"{path} is no manifest (columns path, bytes, sha256): {error}"
+                f"{path} is not a manifest (columns path, bytes, sha256): {error}"
             ) from error
 
 
 @contextmanager
 def database_files(cache: Path, manifest: Path) -> Iterator[list[DatabaseFile]]:
-    """Give the files of the sample, each with the SHA-256 that the manifest asks of it.
+    """Yield the files of the sample, each with the SHA-256 that the manifest gives it.
 
     Args:
-        cache: The folder that the repository's archive is downloaded to; it is removed from there
+        cache: The folder that the repository's archive is downloaded to. The archive is removed
             when the files are copied, and when one of them is not what it should be.
         manifest: The list of the files, see ``read_manifest``.
 
     Raises:
         ValueError: The archive is damaged or refused, lacks a file, holds another one, or a file
             differs from the manifest.
-        OSError: The repository cannot be reached or refuses, or there is too little room.
+        OSError: The repository cannot be reached or refuses, or the disk has too little space.
     """
     entries = read_manifest(manifest)
     path = cache / f"PulmoScan-{COMMIT}.zip"
@@ -77,25 +77,27 @@ def database_files(cache: Path, manifest: Path) -> Iterator[list[DatabaseFile]]:
 
 
 def download(path: Path) -> None:
-    """Download the archive of the pinned commit; raise ``OSError`` worded for the user."""
+    """Download the archive of the pinned commit; an ``OSError`` says what the user can do."""
     try:
         transfer.download(transfer.get(ARCHIVE), path, "the authors' sample")
     except transfer.UnreachableError as error:
-        raise transfer.UnreachableError(f"{error}; check the network, {OTHER_SOURCES}") from None
+        advice = f"check the network, {sources.alternatives('sample')}"
+        raise transfer.UnreachableError(f"{error}; {advice}") from None
     except transfer.RefusedError as error:
-        raise transfer.RefusedError(f"{error}; try later, {OTHER_SOURCES}", error.status) from None
+        advice = f"try later, {sources.alternatives('sample')}"
+        raise transfer.RefusedError(f"{error}; {advice}", error.status) from None
 
 
 def check_manifest(
     files: list[DatabaseFile], names: list[str], entries: dict[str, Entry], manifest: Path
 ) -> list[DatabaseFile]:
-    """Return ``files`` with their address as origin and the SHA-256 of the manifest.
+    """Return ``files`` with their address as origin and their SHA-256 from the manifest.
 
     Args:
         files: The files of the sample in the archive; the origin is the entry's name.
         names: The names of all entries of the archive.
         entries: The manifest, see ``read_manifest``.
-        manifest: Where the manifest lies, for messages.
+        manifest: Path of the manifest, for messages.
 
     Raises:
         ValueError: The archive's files below ``Data/Sample/`` are not those of the manifest, or

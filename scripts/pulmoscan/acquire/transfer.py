@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import re
-import shutil
 import ssl
 import sys
 import time
@@ -14,24 +13,24 @@ from urllib.parse import urlsplit
 
 import requests
 
-from pulmoscan.storage import atomic
+from pulmoscan.storage import atomic, disk
+from pulmoscan.storage.progress import Progress
 
 TIMEOUT = (10, 60)  # seconds to connect, and between two pieces of an answer
-ATTEMPTS = 5  # in a row that bring nothing new
+ATTEMPTS = 5  # in a row without a byte more
 LONGEST_WAIT = 30  # seconds between two attempts
 CHUNK = 1 << 16  # bytes; a broken connection costs at most as many
-SECONDS_BETWEEN_LINES = 5
 RETRIED = (408, 429, 500, 502, 503, 504)
 
 Opener = Callable[[Mapping[str, str]], requests.Response]
 
 
 class UnreachableError(OSError):
-    """The server does not answer, or breaks off again and again."""
+    """The server does not answer, or the connection breaks again and again."""
 
 
 class RefusedError(OSError):
-    """The server answers, but not with the file.
+    """The server answers, but does not send the file.
 
     Attributes:
         status: The HTTP status of the answer.
@@ -43,14 +42,14 @@ class RefusedError(OSError):
 
 
 class CorruptedError(OSError):
-    """The file that arrived is not the one the server announced."""
+    """The file received is not the one that the server announced."""
 
 
 def get(url: str) -> Opener:
-    """Return the opener of ``url``: it sends a GET with the headers it is given."""
+    """Return a function that sends a GET request for ``url`` with the headers it is given."""
 
     def send(headers: Mapping[str, str]) -> requests.Response:
-        # Without compression on the way, the bytes counted are those of the file.
+        # Without compression in transit, the bytes counted are those of the file.
         headers = {"Accept-Encoding": "identity", **headers}
         return requests.get(url, headers=headers, stream=True, timeout=TIMEOUT)
 
@@ -58,24 +57,24 @@ def get(url: str) -> Opener:
 
 
 def download(send: Opener, target: Path, name: str) -> None:
-    """Download a file to ``target``; return at once when it is there already.
+    """Download a file to ``target``; return at once if it exists already.
 
-    What has arrived is kept beside it as ``<target>.part``. After a broken connection, in this run
-    or a later one, the rest is asked for with a Range header; a server that does not know Range
-    starts over. Where the answer carries the file's MD5 (``x-goog-hash``, Google Cloud Storage),
-    it is compared.
+    What has been received is kept beside it as ``<target>.part``. After a broken connection, in
+    this run or a later one, the rest is requested with a Range header; a server that does not
+    support it starts over. If the answer carries the file's MD5 (``x-goog-hash``, Google Cloud
+    Storage), it is compared.
 
     Args:
         send: Sends the request with the headers that it is given; may raise what ``requests`` does.
-        target: The file; it takes this name when it is whole.
+        target: The file, which gets this name when it is complete.
         name: What messages call it; addresses are never shown, since some carry a signature.
 
     Raises:
         UnreachableError: No answer, a broken connection or a server error, ``ATTEMPTS`` times in a
             row without a byte more.
         RefusedError: Any other answer that is not the file.
-        CorruptedError: The MD5 is another one; what had arrived is removed.
-        OSError: Too little room on the disk.
+        CorruptedError: The MD5 differs; what was received is removed.
+        OSError: The disk has too little space.
     """
     if target.exists():
         return
@@ -94,12 +93,14 @@ def download(send: Opener, target: Path, name: str) -> None:
             host = _host(error)
             if fruitless >= ATTEMPTS:
                 have = _size(part)
-                kept = f"; {have / 1e6:,.1f} MB are kept, run again to go on" if have else ""
+                kept = f"; {have / 1e6:,.1f} MB are kept, run again to resume" if have else ""
                 raise UnreachableError(
                     f"cannot download {name}{host} ({_reason(error)}){kept}"
                 ) from None
             wait = min(2 ** max(fruitless - 1, 0), LONGEST_WAIT)
-            _say(f"{name}{host}: {_reason(error)} at {most / 1e6:,.1f} MB; again in {wait} s")
+            _say(
+                f"{name}{host}: {_reason(error)} at {most / 1e6:,.1f} MB; trying again in {wait} s"
+            )
             time.sleep(wait)
     if md5 is not None and md5 != _md5(part):
         part.unlink()
@@ -110,7 +111,7 @@ def download(send: Opener, target: Path, name: str) -> None:
 
 
 class _BrokenOffError(Exception):
-    """An answer that may be better the next time."""
+    """An answer that may be better next time."""
 
     def __init__(self, message: str, host: str) -> None:
         super().__init__(message)
@@ -118,7 +119,7 @@ class _BrokenOffError(Exception):
 
 
 def _receive(send: Opener, part: Path, name: str) -> str | None:
-    """Bring ``part`` to its full length; return the MD5 that the answer announces, in base64."""
+    """Complete ``part``; return the MD5 that the answer announces, in base64."""
     have = _size(part)
     with send({"Range": f"bytes={have}-"} if have else {}) as answer:
         host = urlsplit(answer.url).hostname or ""
@@ -127,59 +128,49 @@ def _receive(send: Opener, part: Path, name: str) -> str | None:
             if whole:
                 return _announced_md5(answer)
             part.unlink()
-            raise _BrokenOffError("what had arrived does not fit the file any more", host)
+            raise _BrokenOffError("what was received no longer fits the file", host)
         if answer.status_code in RETRIED:
             raise _BrokenOffError(f"HTTP {answer.status_code}", host)
         if answer.status_code not in (200, 206):
             raise RefusedError(
-                f"{host} does not give {name} (HTTP {answer.status_code})", answer.status_code
+                f"{host} does not send {name} (HTTP {answer.status_code})", answer.status_code
             )
         start = _start(answer) if answer.status_code == 206 else 0
         if start not in (0, have):
-            raise _BrokenOffError("the server sent another part than asked for", host)
+            raise _BrokenOffError("the server sent another part than requested", host)
         length = answer.headers.get("Content-Length")
         total = None if length is None else start + int(length)
-        _check_room(part, name, total)
+        if total is not None:
+            disk.check_space(part.parent, total - have, f"the download of {name}")
         with atomic.writing(part):
             file = part.open("ab" if start else "wb")
         with file:
             try:
                 _copy(answer, file, name, total, start)
-            except requests.RequestException as error:  # it does not know its host any more
+            except requests.RequestException as error:  # which no longer knows its host
                 raise _BrokenOffError(_reason(error), host) from error
         if total is not None and _size(part) != total:
-            raise _BrokenOffError("connection broken off", host)
+            raise _BrokenOffError("connection broken", host)
         return _announced_md5(answer)
 
 
 def _copy(
     answer: requests.Response, file: BinaryIO, name: str, total: int | None, done: int
 ) -> None:
-    next_line = time.monotonic() + SECONDS_BETWEEN_LINES
     of = "" if total is None else f" of {total / 1e6:,.0f}"
+    progress = Progress(lambda size: f"{name}: {size / 1e6:,.0f}{of} MB")
+    progress.add(done)
     for chunk in answer.iter_content(CHUNK):
         try:
             file.write(chunk)
         except OSError as error:
             raise OSError(f"cannot write {file.name}: {error.strerror}") from error
-        done += len(chunk)
-        if time.monotonic() >= next_line:
-            next_line = time.monotonic() + SECONDS_BETWEEN_LINES
-            _say(f"{name}: {done / 1e6:,.0f}{of} MB")
+        progress.add(len(chunk))
 
 
 def _start(answer: requests.Response) -> int:
     found = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
     return int(found.group(1)) if found else -1
-
-
-def _check_room(part: Path, name: str, total: int | None) -> None:
-    room = shutil.disk_usage(part.parent).free + _size(part)
-    if total is not None and total > room:
-        raise OSError(
-            f"not enough room in {part.parent.resolve()}: {name} takes {total / 1e6:,.0f} MB, "
-            f"there is room for {room / 1e6:,.0f} MB"
-        )
 
 
 def _announced_md5(answer: requests.Response) -> str | None:
@@ -201,7 +192,7 @@ def _size(path: Path) -> int:
 
 
 def _host(error: Exception) -> str:
-    """Return `` from <host>`` when the error tells the host."""
+    """Return `` from <host>`` if the error names the host, else nothing."""
     request = getattr(error, "request", None)
     host = getattr(error, "host", "") or (urlsplit(request.url).hostname if request else "")
     return f" from {host}" if host else ""
@@ -225,7 +216,7 @@ def _reason(error: Exception) -> str:
             return cause.strerror
         reason = getattr(cause, "reason", None)
         causes += [*cause.args, reason, cause.__cause__, cause.__context__]
-    return "connection broken off"
+    return "connection broken"
 
 
 def _say(line: str) -> None:

@@ -12,9 +12,9 @@ from io import BytesIO
 import openpyxl
 import pandas as pd
 
-from pulmoscan.acquire import archive
 from pulmoscan.data import collections
 from pulmoscan.data.layout import CLASSES, METADATA_SUFFIX, canonical_image
+from pulmoscan.data.raw_folder import ZIP_METHODS
 
 NEEDED = ("FILE NAME", "FORMAT", "SIZE", "URL")
 ERROR_COLUMNS = ("class", "image", "error", "value", "expected")
@@ -66,7 +66,7 @@ def _check_size(content: bytes) -> None:
     unpacked = sum(entry.file_size for entry in entries)
     if unpacked > MOST_UNPACKED:
         raise _TooLargeError(f"it would unpack to {unpacked:,} bytes, more than {MOST_UNPACKED:,}")
-    methods = {entry.compress_type for entry in entries} - {*archive.METHODS}
+    methods = {entry.compress_type for entry in entries} - {*ZIP_METHODS}
     if methods:
         raise ValueError(f"compression method {min(methods)}, which no xlsx file has")
 

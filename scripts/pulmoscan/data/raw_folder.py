@@ -1,15 +1,13 @@
 """The folder ``raw/``: a copy of the database in canonical spelling, and the table of its files.
 
-Every data source ends in a list of ``DatabaseFile``; ``check_layout`` says whether they are a
+Every data source yields a list of ``DatabaseFile``; ``check_layout`` checks that they are a
 database, and ``write`` copies them.
 """
 
 import csv
 import hashlib
 import shutil
-import sys
-import threading
-import time
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,26 +17,29 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from pulmoscan.data import layout
-from pulmoscan.storage import atomic
+from pulmoscan.storage import atomic, disk
+from pulmoscan.storage.progress import Progress
 
 COLUMNS = ("file", "origin", "bytes", "sha256", "retrieved")
 CHUNK = 1 << 18  # bytes of a file held at a time
-SLICE = 64  # files that a thread copies between two looks at the others
+SLICE = 64  # files in one task of a thread
 BLOCK = 4096  # bytes of disk that the smallest file takes
-MAX_FILE = 64 << 20  # bytes: a radiograph, its mask and its metadata stay below by far
-SECONDS_BETWEEN_LINES = 5
+MAX_FILE = 64 << 20  # bytes: a radiograph, its mask and its metadata are far smaller
+# Compression methods of zips and workbooks that unpack piece by piece. Others unpack a file as a
+# whole: a few hundred bytes of bzip2 become a gigabyte.
+ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 @dataclass(frozen=True)
 class DatabaseFile:
-    """A file of the database, wherever it lies.
+    """A file of the database, wherever it is stored.
 
     Attributes:
-        path: Where it belongs, as ``database.canonical_path`` gives it.
-        origin: Where it comes from, for the user.
+        path: Where it belongs, as ``layout.canonical_path`` returns it.
+        origin: Where it comes from, as shown to the user.
         size: Its size in bytes.
-        chunks: Gives its content, piece by piece; what it raises is worded for the user.
-        sha256: The SHA-256 that the content must have, in hexadecimal; None when none is known.
+        chunks: Yields its content piece by piece; its errors have user-facing messages.
+        sha256: The SHA-256 that the content must have, in hexadecimal; None if it is not known.
     """
 
     path: PurePosixPath
@@ -49,17 +50,17 @@ class DatabaseFile:
 
 
 def images_by_class(files: Iterable[DatabaseFile]) -> Counter[str]:
-    """Return the number of images of each class that has any."""
+    """Return the number of images of each class that has some."""
     return Counter(file.path.parts[0] for file in files if "images" in file.path.parts)
 
 
 def check_layout(files: Sequence[DatabaseFile], where: str, found: Sequence[str]) -> None:
-    """Raise ``ValueError`` unless every class has images, and every image one file of a sane size.
+    """Raise ``ValueError`` unless every class has images, all of sane size and none twice.
 
     Args:
         files: The files of the database.
         where: The copy they come from, for the message.
-        found: Names in that copy, for the message when it holds no database.
+        found: Names in that copy, for the message if it holds no database.
     """
     counts = images_by_class(files)
     missing = [name for name in layout.CLASSES if not counts[name]]
@@ -79,10 +80,10 @@ def check_layout(files: Sequence[DatabaseFile], where: str, found: Sequence[str]
     for file in files:
         if file.size > MAX_FILE:
             raise ValueError(
-                f"{file.origin} has {file.size:,} bytes, more than the {MAX_FILE:,} that any file "
-                "of the database stays below: remove or replace it"
+                f"{file.origin} has {file.size:,} bytes, more than any file of the "
+                f"database ({MAX_FILE:,} at most): remove or replace it"
             )
-        key = file.path.parts[-2:]  # an image's name is its own in the whole database
+        key = file.path.parts[-2:]  # names of images are unique in the whole database
         if key in seen:
             raise ValueError(
                 f"{where} holds {file.path.stem} twice: {seen[key]} and {file.origin}; remove one"
@@ -93,20 +94,20 @@ def check_layout(files: Sequence[DatabaseFile], where: str, found: Sequence[str]
 def write(files: Sequence[DatabaseFile], raw: Path, table: Path, threads: int) -> None:
     """Copy ``files`` to the folder ``raw`` and list them in ``table``.
 
-    Each file is read once, hashed on its way. The copy is made beside ``raw`` and takes its place
-    when it is whole; a former ``table`` goes before that and the new one is written last, so that
-    it stands only beside the folder that it describes.
+    Each file is read once, and hashed on the way. The copy is made beside ``raw`` and replaces it
+    when it is complete. An existing ``table`` is removed before that, and the new one is written
+    last, so that it never lies beside a folder that it does not describe.
 
     Args:
         files: What to copy; ``path`` is unique.
-        raw: The folder, replaced when it is there.
+        raw: The folder, replaced if it exists.
         table: A TSV with the columns ``COLUMNS``, sorted by ``file``: path below ``raw``, origin,
             size in bytes, SHA-256 in hexadecimal, and when this copy began (UTC, to the second).
         threads: How many files are copied at a time.
 
     Raises:
-        ValueError: A file has another SHA-256 or size than it should have, or cannot be unpacked.
-        OSError: A file cannot be read, or the disk has too little room.
+        ValueError: A file does not have the SHA-256 or size that it should, or cannot be unpacked.
+        OSError: A file cannot be read, or the disk has too little space.
     """
     retrieved = datetime.now(UTC).isoformat(timespec="seconds")
     with atomic.writing(raw.parent):
@@ -115,7 +116,8 @@ def write(files: Sequence[DatabaseFile], raw: Path, table: Path, threads: int) -
     former = raw.with_name(f".{raw.name}.former")
     for leftover in (unfinished, former):
         shutil.rmtree(leftover, ignore_errors=True)
-    _check_room(files, raw.parent)
+    needed = sum(-(-file.size // BLOCK) * BLOCK for file in files)
+    disk.check_space(raw.parent, needed, "the data set")
     try:
         with atomic.writing(raw):
             for folder in {file.path.parent for file in files}:
@@ -131,7 +133,7 @@ def write(files: Sequence[DatabaseFile], raw: Path, table: Path, threads: int) -
         shutil.rmtree(former, ignore_errors=True)
     with (
         atomic.replacing(table) as temporary,
-        # A folder's name need not be text; its path is for the user.
+        # The name of a folder need not be valid text; the origin is there to be read.
         temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream,
     ):
         rows = csv.writer(stream, delimiter="\t", lineterminator="\n")
@@ -140,25 +142,22 @@ def write(files: Sequence[DatabaseFile], raw: Path, table: Path, threads: int) -
             rows.writerow((file.path, file.origin, file.size, sha256, retrieved))
 
 
-def _check_room(files: Sequence[DatabaseFile], folder: Path) -> None:
-    needed = sum(-(-file.size // BLOCK) * BLOCK for file in files)
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise OSError(
-            f"not enough room in {folder.resolve()}: the data set takes {needed / 1e6:,.0f} MB, "
-            f"{free / 1e6:,.0f} MB are free"
-        )
-
-
 def _copy_all(files: Sequence[DatabaseFile], folder: Path, threads: int) -> list[str]:
     """Copy ``files`` below ``folder``; return their SHA-256 in the same order."""
-    progress = _Progress(len(files), sum(file.size for file in files))
+    count, size = len(files), sum(file.size for file in files)
+    progress = Progress(
+        lambda copied, copied_size: (
+            f"copied {copied:,} of {count:,} files, "
+            f"{copied_size / 1e6:,.0f} of {size / 1e6:,.0f} MB"
+        ),
+        total=count,
+    )
 
     def copy_slice(start: int) -> list[str]:
         hashes = []
         for file in files[start : start + SLICE]:
             hashes.append(_copy(file, folder / file.path))
-            progress.add(file.size)
+            progress.add(1, file.size)
         return hashes
 
     with ThreadPoolExecutor(threads) as pool:
@@ -196,27 +195,3 @@ def _append(copy: BinaryIO, chunk: bytes, target: Path) -> None:
     with atomic.writing(target):
         while rest:
             rest = rest[copy.write(rest) :]
-
-
-class _Progress:
-    """A line on standard error now and then, from any thread."""
-
-    def __init__(self, files: int, size: int) -> None:
-        self.files, self.size = files, size
-        self.files_done = self.size_done = 0
-        self.lock = threading.Lock()
-        self.next_line = time.monotonic() + SECONDS_BETWEEN_LINES
-
-    def add(self, size: int) -> None:
-        with self.lock:
-            self.files_done += 1
-            self.size_done += size
-            last = self.files_done == self.files
-            if last or time.monotonic() >= self.next_line:
-                self.next_line = time.monotonic() + SECONDS_BETWEEN_LINES
-                print(
-                    f"copied {self.files_done:,} of {self.files:,} files, "
-                    f"{self.size_done / 1e6:,.0f} of {self.size / 1e6:,.0f} MB",
-                    file=sys.stderr,
-                    flush=True,
-                )

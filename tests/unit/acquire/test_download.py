@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 import download
 import pytest
 from pulmoscan.data import raw_folder
+from pulmoscan.storage import progress
 from tiny_database import contents, read_folder, write_folder, zipped
 
 
@@ -145,8 +146,8 @@ def test_a_killed_run_leaves_nothing_that_looks_finished(get, results, tmp_path,
 def test_no_room(get, results, tmp_path, monkeypatch):
     monkeypatch.setattr(raw_folder, "BLOCK", 1_000_000)
     usage = shutil.disk_usage("/")._replace(free=7_000_000)
-    monkeypatch.setattr(raw_folder.shutil, "disk_usage", lambda folder: usage)
-    with pytest.raises(OSError, match=r"room in .*/results: the data set takes 20 MB, 7 MB are"):
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    with pytest.raises(OSError, match=r"space in .*/results: the data set needs 20 MB, 7 MB are"):
         get(write_folder(tmp_path / "copy", contents()))
     assert names(results) == []
 
@@ -176,14 +177,14 @@ def test_phantom(run, results, monkeypatch):
 
 def test_an_error_is_one_line(tmp_path, pytestconfig):
     command = [sys.executable, pytestconfig.rootpath / "scripts/download.py", "--source", "local"]
-    command += ["--cache", "c", "--raw", "raw", "--table", "raw.tsv"]
+    command += ["--path", "no/copy", "--cache", "c", "--raw", "raw", "--table", "raw.tsv"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert re.fullmatch(r"download: dataset.source is local but dataset.path is .*\n", done.stderr)
+    assert re.fullmatch(r"download: dataset.path: .*/no/copy does not exist\n", done.stderr)
 
 
 def test_progress(get, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(raw_folder, "SECONDS_BETWEEN_LINES", 0)
+    monkeypatch.setattr(progress, "SECONDS", 0)
     get(write_folder(tmp_path / "copy", contents()))
     lines = capsys.readouterr().err.splitlines()
     assert lines[-1] == "copied 20 of 20 files, 0 of 0 MB"

@@ -104,7 +104,7 @@ def test_a_broken_connection_goes_on(server, get):
 def test_the_next_run_goes_on(server, get, tmp_path, cache):
     body = archive()
     page = server.pages[STORE] = Page(body, faults=[cut(HALF), *[503] * 12])
-    with pytest.raises(OSError, match="run again to go on"):
+    with pytest.raises(OSError, match="run again to resume"):
         get()
     assert_nothing_finished(tmp_path)
     page.faults.clear()

@@ -140,7 +140,7 @@ def test_a_file_too_many(server, get, cache, name):
 
 def test_a_cut_archive_that_no_length_betrays(server, get, cache):
     server.pages[STORE] = Page(archive(published())[:-40], chunked=True)
-    with pytest.raises(ValueError, match="is not a zip, or not a whole one"):
+    with pytest.raises(ValueError, match="is not a zip, or not a complete one"):
         get()
     assert_nothing_kept(cache)
 
@@ -161,11 +161,13 @@ def test_no_network(repository, get, cache):
 
 
 def test_a_manifest_that_is_none(tmp_path):
-    with pytest.raises(FileNotFoundError, match="there is no manifest"):
+    with pytest.raises(FileNotFoundError, match=r"the manifest .* does not exist"):
         sample.read_manifest(tmp_path / "gone.tsv")
     path = tmp_path / "x.tsv"
     path.write_text("path,bytes\na,1\n")
-    with pytest.raises(ValueError, match=r"x.tsv is no manifest \(columns path, bytes, sha256\)"):
+    with pytest.raises(
+        ValueError, match=r"x.tsv is not a manifest \(columns path, bytes, sha256\)"
+    ):
         sample.read_manifest(path)
 
 

@@ -1,5 +1,6 @@
 import base64
 import hashlib
+import shutil
 
 import pytest
 import requests
@@ -63,7 +64,7 @@ def test_a_broken_connection_goes_on_where_it_broke(server, target, waits, capsy
     assert first is None
     assert 0 < int(second[6:-1]) <= 3_000_000 < int(third[6:-1]) <= 4_500_000
     assert waits == [1, 1]
-    assert "the file from 127.0.0.1: connection broken off at" in capsys.readouterr().err
+    assert "the file from 127.0.0.1: connection broken at" in capsys.readouterr().err
 
 
 def test_a_server_without_ranges_starts_over(server, target, waits):
@@ -151,9 +152,9 @@ def test_a_server_that_falls_silent(server, target, waits, monkeypatch):
 
 def test_no_room(server, target, monkeypatch):
     server.pages["/file.zip"] = Page(BODY)
-    usage = transfer.shutil.disk_usage("/")._replace(free=1_000_000)
-    monkeypatch.setattr(transfer.shutil, "disk_usage", lambda folder: usage)
-    with pytest.raises(OSError, match="the file takes 5 MB, there is room for 1 MB"):
+    usage = shutil.disk_usage("/")._replace(free=1_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    with pytest.raises(OSError, match="the download of the file needs 5 MB, 1 MB are free"):
         fetch(server, target)
 
 
