@@ -33,7 +33,7 @@ from pulmoscan.inputs import pixels
 
 MODEL, TUNED = "mobilenet", "mobilenet-tuned"
 SEARCH = "vgg16-tuned"  # the model whose head is searched, here after MobileNet
-VARIANT = "lungs"
+VARIANT, SAMPLING = "lungs", "benchmark"
 SIDES = ("published", "workflow")
 FIGURES = ("seconds", "seconds_to_maps", "seconds_of_maps", "cpu_seconds")
 EXPLAINED_BY = "images explained by the layer "  # printed by gradcam.py when the model is loaded
@@ -116,8 +116,8 @@ def configuration(options: argparse.Namespace) -> dict:
     search = config["models"][SEARCH]
     tuned = {"like": MODEL, "head": search["head"], "tune": search["tune"] | {"variant": VARIANT}}
     return config | {
-        "samplings": config["samplings"] | {"benchmark": {"total": options.images}},
-        "variants": {VARIANT: config["variants"][VARIANT] | {"sampling": "benchmark"}},
+        "samplings": config["samplings"] | {SAMPLING: {"total": options.images}},
+        "variants": {VARIANT: config["variants"][VARIANT] | {"sampling": SAMPLING}},
         "models": config["models"] | {TUNED: tuned},
         "training": config["training"] | {"patience": None},
         "explain": {"per_class": options.explained, "seed": 0, "images": []},
@@ -135,7 +135,7 @@ def prepare(copy: repository.Repository, case: str, logs: Path, folder: Path) ->
     outputs = copy.outputs(*selected)
     made = outputs[outputs["shellcmd"] != "-"].drop_duplicates("rule").set_index("rule")
     described = models.resolve(copy.config)[model]
-    sampling = pd.read_parquet(copy.file(outputs, "sampling", ".parquet"))
+    sampling = pd.read_parquet(copy.file(outputs, "sampling", f"{SAMPLING}.parquet"))
     settings = {"folder": folder, "threads": described.training["threads"]}
     if case == "gradcam":
         explained = pd.read_csv(copy.file(outputs, "gradcam", "scores.tsv"), sep="\t")["image"]
