@@ -16,8 +16,10 @@ report: "workflow/report/workflow.rst"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
-include: "workflow/rules/datasets.smk"
-include: "workflow/rules/models.smk"
+include: "workflow/rules/splits.smk"
+include: "workflow/rules/features.smk"
+include: "workflow/rules/training.smk"
+include: "workflow/rules/gather.smk"
 include: "workflow/rules/analysis.smk"
 include: "workflow/rules/explain.smk"
 include: "workflow/rules/report.smk"
@@ -43,8 +45,8 @@ rule all:
         rules.download.output.table,
         rules.pack.output.decoded,
         rules.audit.output.images,
-        f"results/splits/{SPLIT}.parquet",
-        [f"results/samplings/{SPLIT}/{sampling}.parquet" for sampling in used_samplings()],
+        expand("results/splits/{split}.parquet", split=sorted(set(RUNS["split_name"]))),
+        rules.source_oracle.input.samplings,
         weights_records,
         tuning_files("best.json"),
         run_files(rules.train.output.predictions),

@@ -1,147 +1,42 @@
 """Put every published fact about the data set beside what the audit finds.
 
-Inputs: the tables of the audit (classes, modes, sources, class_by_source, useful_area, intensity),
-the table of resampling, and the published facts.
-Output: one row a published fact: ``fact, class_or_set, published, reproduced, difference, status
-(measured | not measured: reason), note``. The counts of a sampling are those of its train and
+Settings: the split whose samplings the facts are about.
+Inputs: the tables of the audit (those in `pulmoscan.results.dataset_facts.TABLES` are read), the
+table of resampling, and the published facts.
+Output: one row per published fact: ``fact, class_or_set, published, reproduced, difference, status
+(measured | not_measured), reason, note``. The counts of a sampling are those of its train and
 validation images together where the study counts them so.
 """
 
 import argparse
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 from pulmoscan import command
-from pulmoscan.data import collections
-from pulmoscan.results.published import number
-from pulmoscan.storage.atomic import replacing
-
-TABLES = ("classes", "modes", "sources", "class_by_source", "useful_area", "intensity")
-COLUMNS = ["fact", "class_or_set", "published", "reproduced", "difference", "status", "note"]
-STATISTICS = {
-    "intensity-mean/mean": "mean_of_means",
-    "intensity-mean/sd": "sd_of_means",
-    "intensity-sd/mean": "mean_of_sds",
-    "intensity-sd/sd": "sd_of_sds",
-}
-LEARNT = ("train", "validation")
-ALL_PARTS = ("train", "validation", "test")
-# What a published count of a sampling counts: its name here, the parts, and one class or all.
-COUNTS = {
-    "undersampled-per-class": ("balanced", ALL_PARTS),
-    "train": ("balanced", LEARNT),
-    "test": ("balanced", ("test",)),
-    "large-count": ("large", ALL_PARTS),
-    "large-total": ("large", ALL_PARTS),
-    "histogram-train": ("binary", ("train",)),
-    "histogram-validation": ("binary", ("validation",)),
-    "histogram-test": ("binary", ("test",)),
-}
-
-
-class NotMeasuredError(ValueError):
-    """The tables do not hold what a fact is about; the message says what is missing."""
-
-
-def measure(
-    fact: str, subject: str, tables: Mapping[str, pd.DataFrame], resampling: pd.DataFrame
-) -> tuple[float, str]:
-    """Return the value of a published fact in this data set, and a note.
-
-    Raises:
-        NotMeasuredError: when the tables do not hold it.
-        ValueError: when the fact is not one that is known here.
-    """
-    kind, _, part = fact.partition("/")
-    by_class = {name: tables[name].set_index("class") for name in ("classes", "useful_area")}
-    if fact in ("class-count", "class-share", "images"):
-        column = "share" if fact == "class-share" else "images"
-        return by_class["classes"].loc[subject, column], ""
-    if fact == "mean-useful-area":
-        return by_class["useful_area"].loc[subject, "mean"], ""
-    if fact == "rgb-images":
-        modes = tables["modes"]
-        chosen = (modes["class"] == subject) & (modes["mode"] == "RGB")
-        return modes.loc[chosen, "images"].sum(), ""
-    if kind == "source-count":
-        table = tables["class_by_source"].set_index("source")
-        return (table.loc[part, subject] if part in table.index else 0), ""
-    if kind == "source-share":
-        table = tables["sources"].set_index("source")
-        return (table.loc[part, "share"] if part in table.index else 0), ""
-    if fact == "sources":
-        return (tables["sources"]["source"] != collections.UNKNOWN).sum(), ""
-    if fact in STATISTICS:
-        return _intensity(tables["intensity"], subject, STATISTICS[fact])
-    if fact == "validation-from-train":
-        validation = _images(resampling, subject, ("validation",))
-        return validation.sum() / _images(resampling, subject, LEARNT).sum(), ""
-    if fact in COUNTS:
-        sampling, parts = COUNTS[fact]
-        counts = _images(resampling, sampling, parts)
-        if fact == "undersampled-per-class":
-            return counts.min(), ""
-        return (counts[subject] if subject in counts else counts.sum()), ""
-    raise ValueError(f"no way to measure the published fact {fact!r}")
-
-
-def _intensity(table: pd.DataFrame, subject: str, column: str) -> tuple[float, str]:
-    """Return the statistic of whole images, with that of the lungs in the note.
-
-    The study says that its table is of masked images; its values are those of whole ones.
-    """
-    values = table[table["class"] == subject].set_index("region")[column]
-    return values["full"], f"whole images; inside the lungs {values['lungs']:.1f}"
-
-
-def _images(resampling: pd.DataFrame, sampling: str, parts: Sequence[str]) -> pd.Series:
-    """Return how many images of each class a sampling has in some parts of the split."""
-    of_sampling = resampling[resampling["sampling"] == sampling]
-    if not len(of_sampling):
-        raise NotMeasuredError(f"no selected run uses the sampling {sampling!r}")
-    if len(empty := of_sampling[of_sampling["shortfall"] != ""]):
-        raise NotMeasuredError(empty["shortfall"].iloc[0])
-    return of_sampling[of_sampling["split"].isin(parts)].groupby("class")["got"].sum()
-
-
-def compare(
-    facts: pd.DataFrame, tables: Mapping[str, pd.DataFrame], resampling: pd.DataFrame
-) -> pd.DataFrame:
-    """Return one row a published fact, in their order, with ``COLUMNS``."""
-    rows = []
-    for fact, subject, value in facts[["fact", "class_or_set", "value"]].itertuples(index=False):
-        row = {"fact": fact, "class_or_set": subject, "published": value}
-        try:
-            row["reproduced"], row["note"] = measure(fact, subject, tables, resampling)
-            row["status"] = "measured"
-            if math.isnan(row["reproduced"]):
-                row["status"] = "not measured: no usable image"
-            row["difference"] = row["reproduced"] - number(value)
-        except NotMeasuredError as reason:
-            row["status"] = f"not measured: {reason}"
-        rows.append(row)
-    return pd.DataFrame(rows).reindex(columns=COLUMNS)
+from pulmoscan.results import dataset_facts
+from pulmoscan.results.selection import RESAMPLING_TEXT
+from pulmoscan.storage import tables
 
 
 def main(argv: Sequence[str]) -> None:
     """Read the tables and write the comparison."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tables", type=Path, required=True, help="folder of the audit's tables")
+    parser.add_argument("--tables", type=Path, nargs="+", required=True, help="of the audit")
     parser.add_argument("--resampling", type=Path, required=True, help="asked, got, shortfall")
+    parser.add_argument("--split-name", required=True, help="of the samplings that are counted")
     parser.add_argument("--published", type=Path, required=True, help="published facts")
     parser.add_argument("--output", type=Path, required=True, help="TSV table to write")
     arguments = parser.parse_args(argv)
-    read = {"sep": "\t", "keep_default_na": False}
-    tables = {name: pd.read_csv(arguments.tables / f"{name}.tsv", **read) for name in TABLES}
-    for name in ("useful_area", "intensity"):
-        numbers = tables[name].columns.drop(["class", "region"], errors="ignore")
-        tables[name][numbers] = tables[name][numbers].apply(pd.to_numeric, errors="coerce")
-    resampling = pd.read_csv(arguments.resampling, **read)
-    facts = pd.read_csv(arguments.published, **read, dtype=str)
-    with replacing(arguments.output) as path:
-        compare(facts, tables, resampling).to_csv(path, sep="\t", index=False)
+    files = {path.stem: path for path in arguments.tables}
+    audit = {
+        name: tables.read(files[name], "the audit", text)
+        for name, text in dataset_facts.TABLES.items()
+    }
+    resampling = tables.read(arguments.resampling, "resampling", RESAMPLING_TEXT)
+    resampling = resampling[resampling["split_name"] == arguments.split_name]
+    facts = pd.read_csv(arguments.published, sep="\t", dtype=str, keep_default_na=False)
+    tables.write(arguments.output, dataset_facts.compare(facts, audit, resampling))
 
 
 if __name__ == "__main__":

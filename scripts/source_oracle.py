@@ -2,37 +2,23 @@
 
 What a run gains over this baseline is the most that can come from the image itself.
 
-Inputs: samplings.
-Output: one row a sampling: ``sampling, sources, n_test, accuracy, low, high`` (test images; 95 %
-Wilson interval). The majority is that of the training images; of labels equally frequent the first
-by name, and for a source without training images the most frequent label of all. A sampling
-without images has no accuracy.
+Inputs: samplings; a split is named after the folder of its samplings.
+Output: one row per sampling: ``split_name, sampling, sources, n_test, accuracy, low, high`` (test
+images; 95 % Wilson interval), see `pulmoscan.results.source_oracle`. A sampling without images has
+no accuracy.
 """
 
 import argparse
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 from pulmoscan import command
 from pulmoscan.results.metrics import wilson
-from pulmoscan.storage.atomic import replacing
+from pulmoscan.results.source_oracle import score
+from pulmoscan.storage import tables
 
-
-def score(images: pd.DataFrame) -> tuple[int, int, float]:
-    """Return sources, test images and accuracy of the baseline on a sampling (NaN without images).
-
-    ``images`` has the columns ``label, source, split``; images without source share one.
-    """
-    images = images.assign(source=images["source"].fillna(""))
-    train, test = (images[images["split"] == split] for split in ("train", "test"))
-    if not len(train) or not len(test):
-        return images["source"].nunique(), len(test), math.nan
-    # value_counts leaves the order of equal counts open; groupby and idxmax take the first by name.
-    counts = train.groupby(["source", "label"]).size().unstack(fill_value=0)
-    answers = test["source"].map(counts.idxmax(axis=1)).fillna(counts.sum().idxmax())
-    return images["source"].nunique(), len(test), float((answers == test["label"]).mean())
+COLUMNS = ["split_name", "sampling", "sources", "n_test", "accuracy", "low", "high"]
 
 
 def main(argv: Sequence[str]) -> None:
@@ -43,11 +29,10 @@ def main(argv: Sequence[str]) -> None:
     arguments = parser.parse_args(argv)
     rows = []
     for path in arguments.samplings:
-        sources, n_test, accuracy = score(pd.read_parquet(path))
-        rows.append((path.stem, sources, n_test, accuracy, *wilson(accuracy, n_test)))
-    columns = ["sampling", "sources", "n_test", "accuracy", "low", "high"]
-    with replacing(arguments.output) as path:
-        pd.DataFrame(rows, columns=columns).to_csv(path, sep="\t", index=False)
+        sources, n_test, accuracy = score(tables.read(path, "sampling"))
+        key = (path.parent.name, path.stem)
+        rows.append((*key, sources, n_test, accuracy, *wilson(accuracy, n_test)))
+    tables.write(arguments.output, pd.DataFrame(rows, columns=COLUMNS))
 
 
 if __name__ == "__main__":

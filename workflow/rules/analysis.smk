@@ -1,95 +1,190 @@
-"""Score every training from its predictions, and put the scores beside the published ones.
+"""Put what was gathered beside the published figures, and beside what needs no network.
 
-evaluate:      predictions of a training -> its metrics, confusion and per_class tables
-compare:       metrics of all runs       -> tables/runs.tsv and one table a published one
-source_oracle: the samplings of the runs -> tables/source_oracle.tsv, a baseline without an image
-dataset_facts: tables of the audit       -> tables/dataset_facts.tsv
+compare:        trainings of a published table      -> tables/{table}.tsv
+compare_runs:   metrics of all trainings            -> tables/runs.tsv
+protocol:       metrics and predictions             -> tables/protocol.tsv
+hardest_images: predictions of all trainings        -> tables/hardest_images.tsv
+source_oracle:  the samplings of the runs           -> tables/source_oracle.tsv, a baseline without an image
+dataset_facts:  tables of the audit, and resampling -> tables/dataset_facts.tsv
 """
 
 
-rule evaluate:
-    input:
-        predictions=rules.train.output.predictions,
-        training=rules.train.output.training,
-        common=f"results/samplings/{SPLIT}/balanced.parquet",
-    output:
-        metrics=f"results/runs/{RUN}/seed-{{seed}}/metrics.tsv",
-        confusion=f"results/runs/{RUN}/seed-{{seed}}/confusion.tsv",
-        per_class=f"results/runs/{RUN}/seed-{{seed}}/per_class.tsv",
-    log:
-        f"results/logs/evaluate/{RUN}/seed-{{seed}}.log",
-    benchmark:
-        f"results/benchmarks/evaluate/{RUN}/seed-{{seed}}.tsv"
-    conda:
-        "../../envs/pulmoscan.yaml"
-    resources:
-        mem_mb=more_each_attempt(1000),
-        runtime=more_each_attempt(10),
-    params:
-        *code("scripts/evaluate.py"),
-        threshold=lambda wildcards: as_json(MODELS[wildcards.model].threshold),
-        folder=subpath(output.metrics, parent=True),
-    shell:
-        "python scripts/evaluate.py --predictions {input.predictions:q} "
-        "--training {input.training:q} --common {input.common:q} --model {wildcards.model:q} "
-        "--unfreeze {wildcards.unfreeze} --variant {wildcards.variant:q} --seed {wildcards.seed} "
-        "--threshold={params.threshold} --output {params.folder:q} 2>&1 | tee {log:q}"
+def samplings_of_variants(names):
+    """Return the sampling of each of some variants, where the configuration has them."""
+    known = config["variants"]
+    return as_json({name: known[name]["sampling"] for name in sorted(set(names)) if name in known})
+
+
+def samplings_of_table(wildcards):
+    return samplings_of_variants(
+        [
+            *FIGURES.loc[FIGURES["table"] == wildcards.table, "variant"],
+            *runs_of_table(wildcards)["variant"],
+        ]
+    )
+
+
+def described_models():
+    """Return what tells the selected models apart from those that they are like."""
+    names = {*RUNS["model"], *(MODELS[name].like for name in RUNS["model"])} - {None}
+    return as_json(
+        {
+            name: {
+                "like": MODELS[name].like,
+                "stages": MODELS[name].training["stages"],
+                "network": MODELS[name].network,
+            }
+            for name in sorted(names)
+        }
+    )
 
 
 rule compare:
     input:
-        metrics=run_files(rules.evaluate.output.metrics),
-        per_class=run_files(rules.evaluate.output.per_class),
-        predictions=run_files(rules.train.output.predictions),
-        tuning=tuning_files("best.json"),
+        selection=rules.selection.output.table,
+        metrics="results/gathered/published/{table}/metrics.parquet",
+        per_class="results/gathered/published/{table}/per_class.parquet",
+        searches="results/gathered/published/{table}/searches.parquet",
         resampling=rules.resampling.output.table,
-        runs=config["runs"],
         published="workflow/study/published_results.tsv",
     output:
-        runs=report(
+        table=report(
+            "results/tables/{table}.tsv",
+            caption="../report/published.rst",
+            category="Published beside reproduced",
+        ),
+    log:
+        "results/logs/compare/{table}.log",
+    benchmark:
+        "results/benchmarks/compare/{table}.tsv"
+    wildcard_constraints:
+        table=one_of(PUBLISHED_TABLES),
+    conda:
+        "../../envs/pulmoscan.yaml"
+    params:
+        *code("scripts/compare.py"),
+        samplings=samplings_of_table,
+        tuned=tuned_of_table,
+    shell:
+        r"""
+        python scripts/compare.py \
+            --table {wildcards.table:q} \
+            --selection {input.selection:q} \
+            --metrics {input.metrics:q} \
+            --per-class {input.per_class:q} \
+            --searches {input.searches:q} \
+            --resampling {input.resampling:q} \
+            --published {input.published:q} \
+            --samplings {params.samplings:q} \
+            --tuned {params.tuned:q} \
+            --output {output.table:q} \
+            2>&1 | tee {log:q}
+        """
+
+
+rule compare_runs:
+    input:
+        selection=rules.selection.output.table,
+        metrics="results/gathered/metrics.parquet",
+    output:
+        table=report(
             "results/tables/runs.tsv",
             caption="../report/runs.rst",
             category="Results",
             labels={"table": "All runs"},
         ),
-        tables=report(
-            expand("results/tables/{table}.tsv", table=PUBLISHED_TABLES),
-            caption="../report/published.rst",
-            category="Published beside reproduced",
-        ),
-        protocol=report(
+    log:
+        "results/logs/compare_runs.log",
+    benchmark:
+        "results/benchmarks/compare_runs.tsv"
+    conda:
+        "../../envs/pulmoscan.yaml"
+    params:
+        *code("scripts/compare_runs.py"),
+    shell:
+        r"""
+        python scripts/compare_runs.py \
+            --selection {input.selection:q} \
+            --metrics {input.metrics:q} \
+            --output {output.table:q} \
+            2>&1 | tee {log:q}
+        """
+
+
+rule protocol:
+    input:
+        selection=rules.selection.output.table,
+        metrics="results/gathered/metrics.parquet",
+        predictions="results/gathered/predictions.parquet",
+        resampling=rules.resampling.output.table,
+        published="workflow/study/published_results.tsv",
+    output:
+        table=report(
             "results/tables/protocol.tsv",
             caption="../report/protocol.rst",
             category="Results",
             labels={"table": "Published and recommended protocol"},
         ),
     log:
-        "results/logs/compare.log",
+        "results/logs/protocol.log",
     benchmark:
-        "results/benchmarks/compare.tsv"
+        "results/benchmarks/protocol.tsv"
     conda:
         "../../envs/pulmoscan.yaml"
-    resources:
-        mem_mb=more_each_attempt(1000),
-        runtime=more_each_attempt(10),
     params:
-        *code("scripts/compare.py"),
-        run_filter=RUN_FILTER or "",
-        seeds=config["seeds"],
-        variants=as_json(config["variants"]),
+        *code("scripts/protocol.py"),
+        samplings=samplings_of_variants(RUNS["variant"]),
         models=described_models(),
-        tuned=as_json({model: MODELS[model].tune["variant"] for model in tuned_models()}),
     shell:
-        "python scripts/compare.py --runs {input.runs:q} --filter={params.run_filter:q} "
-        "--seeds {params.seeds} --variants {params.variants:q} --models {params.models:q} "
-        "--tuned {params.tuned:q} --tuning results/tuning --results results/runs "
-        "--resampling {input.resampling:q} --published {input.published:q} "
-        "--output results/tables 2>&1 | tee {log:q}"
+        r"""
+        python scripts/protocol.py \
+            --selection {input.selection:q} \
+            --metrics {input.metrics:q} \
+            --predictions {input.predictions:q} \
+            --resampling {input.resampling:q} \
+            --published {input.published:q} \
+            --samplings {params.samplings:q} \
+            --models {params.models:q} \
+            --output {output.table:q} \
+            2>&1 | tee {log:q}
+        """
+
+
+rule hardest_images:
+    input:
+        predictions="results/gathered/predictions.parquet",
+        images=rules.audit.output.images,
+    output:
+        table=report(
+            "results/tables/hardest_images.tsv",
+            caption="../report/hardest_images.rst",
+            category="Results",
+            labels={"table": "Hardest images"},
+        ),
+    log:
+        "results/logs/hardest_images.log",
+    benchmark:
+        "results/benchmarks/hardest_images.tsv"
+    conda:
+        "../../envs/pulmoscan.yaml"
+    params:
+        *code("scripts/hardest_images.py"),
+    shell:
+        r"""
+        python scripts/hardest_images.py \
+            --predictions {input.predictions:q} \
+            --images {input.images:q} \
+            --output {output.table:q} \
+            2>&1 | tee {log:q}
+        """
 
 
 rule source_oracle:
     input:
-        samplings=[f"results/samplings/{SPLIT}/{sampling}.parquet" for sampling in used_samplings()],
+        samplings=[
+            f"results/samplings/{split}/{sampling}.parquet"
+            for split, sampling in PLAN.used_samplings
+        ],
     output:
         table="results/tables/source_oracle.tsv",
     log:
@@ -98,14 +193,15 @@ rule source_oracle:
         "results/benchmarks/source_oracle.tsv"
     conda:
         "../../envs/pulmoscan.yaml"
-    resources:
-        mem_mb=more_each_attempt(1000),
-        runtime=more_each_attempt(10),
     params:
         *code("scripts/source_oracle.py"),
     shell:
-        "python scripts/source_oracle.py --samplings {input.samplings:q} --output {output.table:q} "
-        "2>&1 | tee {log:q}"
+        r"""
+        python scripts/source_oracle.py \
+            --samplings {input.samplings:q} \
+            --output {output.table:q} \
+            2>&1 | tee {log:q}
+        """
 
 
 rule dataset_facts:
@@ -126,11 +222,16 @@ rule dataset_facts:
         "results/benchmarks/dataset_facts.tsv"
     conda:
         "../../envs/pulmoscan.yaml"
-    resources:
-        mem_mb=more_each_attempt(1000),
-        runtime=more_each_attempt(10),
     params:
         *code("scripts/dataset_facts.py"),
+        split=PLAN.runs["split_name"].iloc[0],
     shell:
-        "python scripts/dataset_facts.py --tables results/tables --resampling {input.resampling:q} "
-        "--published {input.published:q} --output {output.table:q} 2>&1 | tee {log:q}"
+        r"""
+        python scripts/dataset_facts.py \
+            --tables {input.tables:q} \
+            --resampling {input.resampling:q} \
+            --split-name {params.split:q} \
+            --published {input.published:q} \
+            --output {output.table:q} \
+            2>&1 | tee {log:q}
+        """

@@ -1,9 +1,11 @@
 """Get the data set, decode it once, and audit it.
 
-download: a source                     -> raw/, raw.tsv
-pack:     raw/                         -> packed/{images,masks}.npy, packed/decoded.parquet
+download: a source                      -> raw/, raw.tsv
+pack:     raw/                          -> packed/{images,masks}.npy, packed/decoded.parquet
 audit:    packed/, the metadata of raw/ -> audit/, the tables about the data set
 """
+
+from pulmoscan.acquire import local
 
 AUDIT_TABLES = [
     "classes",
@@ -19,9 +21,41 @@ AUDIT_TABLES = [
 ]
 
 
+def other_sources():
+    """Return the modules of the data sources that this configuration does not use.
+
+    A phantom is read like a local folder.
+    """
+    source = config["dataset"]["source"]
+    used = {source, "local"} if source == "phantom" else {source}
+    modules = {
+        "kaggle": "pulmoscan.acquire.kaggle",
+        "sample": "pulmoscan.acquire.sample",
+        "local": "pulmoscan.acquire.local",
+        "phantom": "pulmoscan.phantom",
+    }
+    return tuple(sorted(module for name, module in modules.items() if name not in used))
+
+
+def source_settings():
+    """Return what the download depends on: settings, and for local files a digest of their content."""
+    dataset = config["dataset"]
+    settings = {"source": dataset["source"]}
+    if dataset["source"] == "local":
+        try:
+            settings["content"] = local.content_digest(
+                dataset["path"], "results/cache/local-digests.json"
+            )
+        except (ValueError, OSError) as error:
+            raise WorkflowError(str(error)) from None
+    return as_json(settings)
+
+
 rule download:
     input:
-        manifest="workflow/study/sample_manifest.tsv" if config["dataset"]["source"] == "sample" else [],
+        manifest=(
+            "workflow/study/sample_manifest.tsv" if config["dataset"]["source"] == "sample" else []
+        ),
     output:
         raw=directory("results/raw"),
         table="results/raw.tsv",
@@ -43,10 +77,18 @@ rule download:
             config["dataset"]["phantom"] if config["dataset"]["source"] == "phantom" else None
         ),
     shell:
-        'python scripts/download.py --source {params.source:q} --path="$LOCAL_COPY" '
-        "--manifest workflow/study/sample_manifest.tsv --phantom {params.phantom:q} --threads {threads} "
-        "--cache results/cache/download --raw {output.raw:q} --table {output.table:q} "
-        "2>&1 | tee {log:q}"
+        r"""
+        python scripts/download.py \
+            --source {params.source:q} \
+            --path="$LOCAL_COPY" \
+            --manifest workflow/study/sample_manifest.tsv \
+            --phantom {params.phantom:q} \
+            --threads {threads} \
+            --cache results/cache/download \
+            --raw {output.raw:q} \
+            --table {output.table:q} \
+            2>&1 | tee {log:q}
+        """
 
 
 rule pack:
@@ -71,9 +113,17 @@ rule pack:
         *code("scripts/pack.py"),
         size=config["image_size"],
     shell:
-        "python scripts/pack.py --raw {input.raw:q} --files {input.files:q} --size {params.size} "
-        "--threads {threads} --images {output.images:q} --masks {output.masks:q} "
-        "--decoded {output.decoded:q} 2>&1 | tee {log:q}"
+        r"""
+        python scripts/pack.py \
+            --raw {input.raw:q} \
+            --files {input.files:q} \
+            --size {params.size} \
+            --threads {threads} \
+            --images {output.images:q} \
+            --masks {output.masks:q} \
+            --decoded {output.decoded:q} \
+            2>&1 | tee {log:q}
+        """
 
 
 rule audit:
@@ -102,7 +152,16 @@ rule audit:
         *code("scripts/audit.py"),
         on_defect=config["dataset"]["on_defect"],
     shell:
-        "python scripts/audit.py --raw {input.raw:q} --files {input.files:q} "
-        "--decoded {input.decoded:q} --images {input.images:q} --masks {input.masks:q} "
-        "--on-defect {params.on_defect} --threads {threads} --audit results/audit "
-        "--tables results/tables 2>&1 | tee {log:q}"
+        r"""
+        python scripts/audit.py \
+            --raw {input.raw:q} \
+            --files {input.files:q} \
+            --decoded {input.decoded:q} \
+            --images {input.images:q} \
+            --masks {input.masks:q} \
+            --on-defect {params.on_defect} \
+            --threads {threads} \
+            --audit results/audit \
+            --tables results/tables \
+            2>&1 | tee {log:q}
+        """

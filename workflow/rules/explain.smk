@@ -1,14 +1,16 @@
 """Show where a network looks.
 
-gradcam: a trained model and test images -> explain/{run}: maps, scores and one panel an image
+gradcam: a trained model and test images -> explain/{split}/{variant}/...: maps, scores and one panel per image
 """
+
+FIRST_SEED = f"{RUN}/seed-{config['seeds'][0]}"
 
 
 rule gradcam:
     input:
-        model=f"results/runs/{RUN}/seed-{config['seeds'][0]}/model.keras",
-        predictions=f"results/runs/{RUN}/seed-{config['seeds'][0]}/predictions.parquet",
-        sampling=lambda wildcards: sampling_file(wildcards.variant),
+        model=f"results/runs/{FIRST_SEED}/model.keras",
+        predictions=f"results/runs/{FIRST_SEED}/predictions.parquet",
+        sampling=variant_sampling,
         images=rules.pack.output.images,
         masks=rules.pack.output.masks,
     output:
@@ -19,7 +21,7 @@ rule gradcam:
             patterns=["{image}.png"],
             caption="../report/gradcam.rst",
             category="Grad-CAM",
-            subcategory="{variant}/{model}/unfreeze-{unfreeze}",
+            subcategory=RUN,
             labels={"image": "{image}"},
         ),
     log:
@@ -42,8 +44,17 @@ rule gradcam:
         backend=KERAS_BACKEND,
         folder=subpath(output.cams, parent=True),
     shell:
-        "python scripts/gradcam.py --model {input.model:q} --predictions {input.predictions:q} "
-        "--sampling {input.sampling:q} --images {input.images:q} --masks {input.masks:q} "
-        "--pixels {params.pixels:q} --explain {params.explain:q} "
-        "--batch-size {params.batch_size} --threads {params.threads} "
-        "--output {params.folder:q} 2>&1 | tee {log:q}"
+        r"""
+        python scripts/gradcam.py \
+            --model {input.model:q} \
+            --predictions {input.predictions:q} \
+            --sampling {input.sampling:q} \
+            --images {input.images:q} \
+            --masks {input.masks:q} \
+            --pixels {params.pixels:q} \
+            --explain {params.explain:q} \
+            --batch-size {params.batch_size} \
+            --threads {params.threads} \
+            --output {params.folder:q} \
+            2>&1 | tee {log:q}
+        """

@@ -1,18 +1,74 @@
 """Put everything on one page.
 
-provenance: configuration, hashes, benchmarks -> config.json, tables/provenance.tsv, tables/costs.tsv
-report:     all tables, panels, predictions    -> report/report.ipynb, report/report.html
+provenance: configuration, hashes, benchmarks        -> config.json, tables/provenance.tsv, tables/costs.tsv
+report:     tables, gathered tables, panels of images -> report/report.ipynb, report/report.html
 """
+
+
+def published_settings():
+    """Return the configuration as the report shows it: without where this machine keeps its files."""
+    runs = Path(config["runs"])
+    return as_json(
+        config
+        | {
+            "dataset": config["dataset"] | {"path": None},
+            "weights": config["weights"] | {"folder": None},
+            "runs": runs.name if runs.is_absolute() else config["runs"],
+        }
+    )
+
+
+def shared_benchmarks(wildcards):
+    """Return the benchmarks of all jobs but those of one training."""
+    made = runs_to_make(RUNS)
+    features = sorted(
+        path.removeprefix("results/features/")
+        for run in made.itertuples()
+        for path in PLAN.features(run.model, run.unfreeze, run.variant).values()
+    )
+    searches = [
+        PLAN.search_of(search.split_name, search.model).removeprefix("results/tuning/")
+        for search in PLAN.searches(made)
+    ]
+    jobs = {
+        "download": [""],
+        "pack": [""],
+        "audit": [""],
+        "split": sorted(set(RUNS["split_name"])),
+        "sampling": ["/".join(pair) for pair in PLAN.used_samplings],
+        "weights": [Path(record).stem for record in weights_records(wildcards)],
+        "features": [name for name in features if "/unfreeze-" not in name],
+        "cut": [name for name in features if "/unfreeze-" in name],
+        "tune": searches,
+        "gather": [""],
+        "compare_runs": [""],
+        "protocol": [""],
+        "hardest_images": [""],
+        "source_oracle": [""],
+        "dataset_facts": [""],
+        "compare": PUBLISHED_TABLES,
+    }
+    return [
+        f"results/benchmarks/{'/'.join(filter(None, [rule, name]))}.tsv"
+        for rule, names in jobs.items()
+        for name in dict.fromkeys(names)
+    ]
+
+
+def is_classifier(model):
+    return not is_network(model)
 
 
 rule provenance:
     input:
         raw=rules.download.output.table,
         weights=weights_records,
-        # What the costs are those of: the report's other inputs.
-        runs=rules.compare.output.runs,
-        facts=rules.dataset_facts.output.table,
-        explained=run_files(rules.gradcam.output.scores, of=is_explained),
+        selection=rules.selection.output.table,
+        shared=shared_benchmarks,
+        trained=run_files(rules.train.benchmark, of=is_network),
+        classified=run_files(rules.classify.benchmark, of=is_classifier),
+        evaluated=run_files(rules.evaluate.benchmark),
+        explained=run_files(rules.gradcam.benchmark, of=is_explained),
     output:
         settings="results/config.json",
         provenance="results/tables/provenance.tsv",
@@ -23,16 +79,23 @@ rule provenance:
         "results/benchmarks/provenance.tsv"
     conda:
         "../../envs/pulmoscan.yaml"
-    resources:
-        mem_mb=more_each_attempt(1000),
-        runtime=more_each_attempt(10),
     params:
         *code("scripts/provenance.py"),
         settings=published_settings(),
     shell:
-        "python scripts/provenance.py --config {params.settings:q} --raw {input.raw:q} "
-        "--weights {input.weights:q} --benchmarks results/benchmarks --settings {output.settings:q} "
-        "--provenance {output.provenance:q} --costs {output.costs:q} 2>&1 | tee {log:q}"
+        r"""
+        python scripts/provenance.py \
+            --config {params.settings:q} \
+            --raw {input.raw:q} \
+            --weights {input.weights:q} \
+            --selection {input.selection:q} \
+            --benchmarks results/benchmarks \
+            --shared {input.shared:q} \
+            --settings {output.settings:q} \
+            --provenance {output.provenance:q} \
+            --costs {output.costs:q} \
+            2>&1 | tee {log:q}
+        """
 
 
 rule report:
@@ -47,14 +110,13 @@ rule report:
         resampling=rules.resampling.output.table,
         facts=rules.dataset_facts.output.table,
         oracle=rules.source_oracle.output.table,
-        tables=rules.compare.output,
-        histories=run_files(rules.train.output.history, of=is_network),
-        confusions=run_files(rules.evaluate.output.confusion),
-        per_class=run_files(rules.evaluate.output.per_class),
+        published=expand(rules.compare.output.table, table=PUBLISHED_TABLES),
+        runs=rules.compare_runs.output.table,
+        protocol=rules.protocol.output.table,
+        hardest=rules.hardest_images.output.table,
+        selection=rules.selection.output.table,
+        gathered=rules.gather.output.tables,
         panels=run_files(rules.gradcam.output.panels, of=is_explained),
-        scores=run_files(rules.gradcam.output.scores, of=is_explained),
-        best=tuning_files("best.json"),
-        trials=tuning_files("trials.tsv"),
     output:
         notebook="results/report/report.ipynb",
         html=report(
@@ -76,8 +138,12 @@ rule report:
     params:
         *code("notebooks/report.ipynb"),
     shell:
-        "(python -m papermill {input.notebook:q} {output.notebook:q} -p results results "
-        "--cwd . --no-progress-bar --log-level WARNING && "
-        "python -m nbconvert --to html --no-input --log-level WARN --HTMLExporter.mathjax_url= "
-        "--HTMLExporter.require_js_url= --HTMLExporter.jquery_url= {output.notebook:q}) "
-        "2>&1 | tee {log:q}"
+        r"""
+        {{
+                            python -m papermill {input.notebook:q} {output.notebook:q} \
+                                -p results results --cwd . --no-progress-bar --log-level WARNING &&
+                            python -m nbconvert --to html --no-input --log-level WARN \
+                                --HTMLExporter.mathjax_url= --HTMLExporter.require_js_url= \
+                                --HTMLExporter.jquery_url= {output.notebook:q}
+                        }} 2>&1 | tee {log:q}
+        """

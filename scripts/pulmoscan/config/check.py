@@ -244,7 +244,11 @@ def _run_problems(config: Mapping, runs: pd.DataFrame, tables: Collection[str]) 
     for run in runs.itertuples():
         place = f"{config['runs']}: run {run.variant}/{run.model}/unfreeze-{run.unfreeze}"
         missing = False
-        for column, names in (("model", config["models"]), ("variant", config["variants"])):
+        for column, names in (
+            ("split", config["splits"]),
+            ("model", config["models"]),
+            ("variant", config["variants"]),
+        ):
             if (value := getattr(run, column)) not in names:
                 missing = True
                 guess = spelling.guess(value, names)

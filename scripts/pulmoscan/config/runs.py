@@ -1,4 +1,4 @@
-"""The run table: one row a run of the study, and how a user chooses among them.
+"""The run table: one row per run of the study, and how a user selects among them.
 
 Read while the Snakefile is parsed, so nothing heavier than pandas is imported here.
 """
@@ -6,14 +6,17 @@ Read while the Snakefile is parsed, so nothing heavier than pandas is imported h
 import ast
 import csv
 import io
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from itertools import product
 from pathlib import Path
 
 import pandas as pd
 
-KEY = ["model", "unfreeze", "variant"]
-COLUMNS = [*KEY, "tables"]
+NAME = ["model", "unfreeze", "variant"]  # of a run, below its split
+KEY = ["split", *NAME]
+COLUMNS = [*NAME, "tables"]
+OPTIONAL = ["split"]
+TRAINING = ["split_name", *NAME, "seed"]  # the key of every table about trainings
 # What a query may be made of. Anything else pandas would run: names with @, methods that write.
 NODES = (
     *(ast.Expression, ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.Invert),
@@ -28,35 +31,44 @@ TEXT_METHODS = (
 )
 
 
-def read(path: str | Path) -> pd.DataFrame:
+def read(path: str | Path, split: str) -> pd.DataFrame:
     """Return the run table, all columns as text.
 
-    Columns: ``model`` (a name of the configuration), ``unfreeze`` (``0``, a number of layers,
-    ``half`` or ``all``), ``variant`` (a name of the configuration) and ``tables`` (the published
-    tables that the run stands in, separated by commas; may be empty).
+    Columns: ``split`` (a name of the configuration; where the file has no such column, or an empty
+    cell, the given one), ``model`` (a name of the configuration), ``unfreeze`` (``0``, a number of
+    layers, ``half`` or ``all``), ``variant`` (a name of the configuration) and ``tables`` (the
+    published tables that the run stands in, separated by commas; may be empty).
 
     Raises:
-        ValueError: when a column is missing or not known, a cell is empty or holds what it
-            cannot, or a run stands twice.
+        ValueError: when a column is missing or unknown, a cell is empty or invalid, or a run
+            appears twice.
     """
     header, *rows = _cells(path)
+    known = [*COLUMNS, *OPTIONAL]
     missing = [column for column in COLUMNS if column not in header]
-    unknown = [column for column in header if column not in COLUMNS or header.count(column) > 1]
+    unknown = [column for column in header if column not in known or header.count(column) > 1]
     if missing or unknown:
         wrong = f"lacks the column {missing[0]!r}" if missing else f"has a column {unknown[0]!r}"
         wrong += " twice" if unknown and header.count(unknown[0]) > 1 else ""
-        raise ValueError(f"{path} {wrong}: its columns, between tabs, are {', '.join(COLUMNS)}")
+        raise ValueError(
+            f"{path} {wrong}: its columns, between tabs, are {', '.join(COLUMNS)}, and split if "
+            "you like"
+        )
     if not rows:
         raise ValueError(f"{path} has no run below its header")
     for line, row in enumerate(rows, start=2):
         if any(row[len(header) :]):
             raise ValueError(f"{path}, line {line} has {len(row)} cells, its header {len(header)}")
-    # Cells that are not there are at the end of a line, and empty.
+    # Missing cells are at the end of a line, and empty.
     padded = [(row + [""] * len(header))[: len(header)] for row in rows]
-    runs = pd.DataFrame(padded, columns=header, dtype=str)[COLUMNS]
-    for column in KEY:
+    runs = pd.DataFrame(padded, columns=header, dtype=str)
+    for column in NAME:
         if (empty := runs[column].eq("")).any():
             raise ValueError(f"{path}, line {empty.idxmax() + 2}: {column} is empty")
+    if "split" not in runs:
+        runs["split"] = ""
+    runs["split"] = runs["split"].mask(runs["split"].eq(""), split)
+    runs = runs[[*KEY, "tables"]]
     readable = runs["unfreeze"].str.fullmatch("0|[1-9][0-9]*|half|all")
     if not readable.all():
         line = readable.idxmin()
@@ -65,11 +77,31 @@ def read(path: str | Path) -> pd.DataFrame:
             "write a number of layers, half or all"
         )
     if (twice := runs.duplicated(KEY)).any():
-        raise ValueError(
-            f"{path}, line {twice.idxmax() + 2}: the run {name(**runs[KEY].loc[twice.idxmax()])} "
-            "stands in the table twice"
-        )
+        run = name(**runs[NAME].loc[twice.idxmax()])
+        raise ValueError(f"{path}, line {twice.idxmax() + 2}: the run {run} appears twice")
     return runs
+
+
+def expand(runs: pd.DataFrame, splits: Mapping[str, Mapping]) -> pd.DataFrame:
+    """Return one row per run and split file, with its name in a column ``split_name`` in front.
+
+    A run on a split with ``folds: 5`` becomes five rows, whose split names end in ``-1`` to ``-5``;
+    any other keeps the name of its split. ``splits`` are those of the configuration.
+
+    >>> table = pd.DataFrame({"split": ["cv", "naive"], "model": ["lenet5", "lenet5"]})
+    >>> expand(table, {"cv": {"folds": 2}, "naive": {}})["split_name"].tolist()
+    ['cv-1', 'cv-2', 'naive']
+    """
+    names = runs["split"].map(lambda split: split_names(split, splits[split]))
+    expanded = runs.assign(split_name=names).explode("split_name", ignore_index=True)
+    return expanded[["split_name", *runs.columns]]
+
+
+def split_names(split: str, scheme: Mapping) -> list[str]:
+    """Return the names of the files that an entry of ``splits`` makes."""
+    if "folds" not in scheme:
+        return [split]
+    return [f"{split}-{fold}" for fold in range(1, scheme["folds"] + 1)]
 
 
 def _cells(path: str | Path) -> list[list[str]]:
@@ -80,13 +112,13 @@ def _cells(path: str | Path) -> list[list[str]]:
     except OSError as error:
         raise OSError(f"runs: cannot read the run table {path}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ValueError(f"runs: {path} is no text in UTF-8: save it as such") from None
+        raise ValueError(f"runs: {path} is not text in UTF-8: save it as such") from None
     except csv.Error as error:
-        raise ValueError(f"runs: {path} is no table of tab-separated text: {error}") from None
+        raise ValueError(f"runs: {path} is not a table of tab-separated text: {error}") from None
     while lines and not any(lines[-1]):
         lines.pop()
     if not lines:
-        raise ValueError(f"runs: {path} is empty, and no table of tab-separated text")
+        raise ValueError(f"runs: {path} is empty: expected a table of tab-separated text")
     return [[cell.strip() for cell in line] for line in lines]
 
 
@@ -119,7 +151,7 @@ def select(runs: pd.DataFrame, query: str | None) -> pd.DataFrame:
 
 
 def _foreign(query: ast.AST, columns: Collection[str]) -> Iterator[str]:
-    """Yield what stands in a query that does not belong there."""
+    """Yield what a query contains that it may not."""
     for node in ast.walk(query):
         if isinstance(node, ast.Name) and node.id not in columns:
             yield f"there is no column {node.id!r}"
@@ -132,7 +164,7 @@ def _foreign(query: ast.AST, columns: Collection[str]) -> Iterator[str]:
 
 
 def _is_method(node: ast.Attribute) -> bool:
-    """Return whether a name behind a dot is one that only looks at text."""
+    """Return whether a name after a dot is a method that only looks at text."""
     if isinstance(node.value, ast.Attribute) and node.value.attr == "str":
         return node.attr in TEXT_METHODS
     return node.attr in ("str", *METHODS)
@@ -144,7 +176,7 @@ def table_names(cell: str) -> list[str]:
 
 
 def with_quotes(query: str | None) -> str | None:
-    """Return a query with the quotation mark that Snakemake takes off the end of a --config value.
+    """Return a query with the quotation mark that Snakemake strips from a value of --config.
 
     ``--config run_filter="model == 'mobilenet'"`` arrives as ``model == 'mobilenet``. The first
     completion that is an expression is taken; a query that is one, or cannot become one, stays.
@@ -163,5 +195,5 @@ def with_quotes(query: str | None) -> str | None:
 
 
 def name(model: str, unfreeze: str, variant: str) -> str:
-    """Return the name of a run in paths and reports."""
+    """Return the name of a run in paths and reports, below its split."""
     return f"{variant}/{model}/unfreeze-{unfreeze}"

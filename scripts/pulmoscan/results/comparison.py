@@ -1,11 +1,14 @@
-"""Rows of the tables that put published figures beside what the runs of this project give."""
+"""Published figures beside what the runs of this project give, one table of the study at a time."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import pandas as pd
 
 from pulmoscan.config import runs
-from pulmoscan.results import protocols, published
+from pulmoscan.results import published, scores
+from pulmoscan.results.selection import NOT_RUN, RUN, asked_and_got
 
 COLUMNS = [
     *runs.KEY,
@@ -14,202 +17,232 @@ COLUMNS = [
     "published_low",
     "published_high",
     "n",
+    "folds",
     "reproduced",
     "sd",
     "low",
     "high",
     "difference",
     "status",
+    "reason",
     "note",
+    "asked",
+    "got",
+    "searched_on",
 ]
-COUNTS = (
-    "n_train",
-    "n_validation",
-    "n_test",
-    "epochs",
-    "trainable_parameters",
-    "trained_layers",
-    "parameters",
-    "cached_bytes",
-)
-RUN = "run"
-NOT_RUN = "not run: "
+NOT_IN_STUDY = "not in the study"
 NO_FIGURE = "not in the report of the study, found by the search"
+NOT_IN_TABLE = "not in the run table"
+_FIGURE = ["metric", "value", "n", "note"]
 
 
-def shortfalls(resampling: pd.DataFrame, variants: dict[str, dict]) -> tuple[dict, dict]:
-    """Return for each variant why its sampling is empty, and how far it is short though it is not.
+@dataclass(frozen=True)
+class Gathered:
+    """What the runs of a published table gave.
 
-    Both map the names of variants to a sentence, "" for nothing to say.
+    ``selection`` has every run of the run table; ``metrics`` and ``per_class`` have the trainings
+    that were made; ``searches`` one row per setting that a search found; ``resampling`` the images
+    that samplings asked for and got.
     """
-    empty, smaller = {}, {}
-    for name, part in resampling.groupby("sampling"):
-        asked, got = (part[column].astype(int).sum() for column in ("asked", "got"))
-        empty[name] = "; ".join(part["shortfall"][part["shortfall"] != ""].unique())
-        if got < asked:
-            smaller[name] = f"sampling {name!r} got {got:,} of the {asked:,} images asked for"
-    return tuple(
-        {variant: sentences.get(entry["sampling"], "") for variant, entry in variants.items()}
-        for sentences in (empty, smaller)
-    )
+
+    selection: pd.DataFrame
+    metrics: pd.DataFrame
+    per_class: pd.DataFrame
+    searches: pd.DataFrame
+    resampling: pd.DataFrame
 
 
-def with_own_runs(
-    figures: pd.DataFrame, table: pd.DataFrame, found: Mapping[str, dict]
+def compare(
+    table: str,
+    figures: pd.DataFrame,
+    gathered: Gathered,
+    samplings: Mapping[str, str],
+    tuned: Mapping[str, str],
 ) -> pd.DataFrame:
-    """Return the published figures with rows for what was not published.
+    """Return a published table with what was reproduced of it, with the columns `COLUMNS`.
 
-    A run that stands in a table without a published figure gets rows there: their published value
-    is empty, and their metrics are the accuracies of that table, or else its first metric. In the
-    table of searches, every setting that one found and the study does not give has a row.
+    One row per published figure and split that its run is on; then rows of the runs that stand in
+    the table though the study has no figure of them, with an empty published value; then settings
+    that a search found and the study does not give. ``n`` counts trainings.
+
+    Args:
+        table: its name.
+        figures: all published figures, see `published.read`.
+        gathered: what the runs gave.
+        samplings: the sampling of each variant.
+        tuned: the variant that each tuned model was searched on.
 
     Raises:
         ValueError: for a table that was not published.
     """
-    named = {name for names in table["tables"] for name in runs.table_names(names)}
-    if strangers := sorted(named - set(figures["table"])):
+    printed = figures[figures["table"] == table]
+    if not len(printed):
         raise ValueError(
-            f"the run table: no published table {strangers[0]!r}; "
-            f"there are {', '.join(figures['table'].unique())}"
+            f"no published table {table!r}; there are {', '.join(figures['table'].unique())}"
         )
-    identity = ["table", *runs.KEY]
-    known = set(map(tuple, figures[identity].to_numpy()))
-    standing = [
-        (name, *run[runs.KEY])
-        for _, run in table.iterrows()
-        for name in runs.table_names(run["tables"])
-    ]
-    of_table = figures.groupby("table")["metric"].unique()
-    own = [
-        dict(zip(identity, place, strict=True)) | {"metric": metric, "note": "not in the study"}
-        for place in standing
-        if place not in known
-        for metric in _own_metrics(of_table[place[0]], found.get(place[1]))
-    ]
-    published_settings = figures[figures["metric"].map(published.is_setting)]
-    for place, part in published_settings.groupby(identity, sort=False):
-        others = [f"{published.SETTING}{name}" for name in found.get(place[1], ())]
-        own += [
-            dict(zip(identity, place, strict=True)) | {"metric": metric, "note": NO_FIGURE}
-            for metric in others
-            if metric not in set(part["metric"])
-        ]
-    return pd.concat([figures, pd.DataFrame(own, columns=figures.columns)]).fillna("")
-
-
-def _own_metrics(names: Sequence[str], found: Mapping[str, object] | None) -> list[str]:
-    if found and published.is_setting(names[0]):
-        return [f"{published.SETTING}{name}" for name in found]
-    return [name for name in names if name.endswith("_accuracy")] or [names[0]]
-
-
-def reason_not_run(run: tuple[str, ...], table: pd.DataFrame, selected: set, empty: str) -> str:
-    """Return why a run (model, unfreeze, variant) has no scores."""
-    if run not in set(map(tuple, table[runs.KEY].to_numpy())):
-        return "not in the run table"
-    if run not in selected:
-        return "left out by run_filter"
-    return empty or "no scores found"
-
-
-def table_of_runs(
-    selected: pd.DataFrame, seeds: Sequence[int], trainings: dict, empty: dict[str, str]
-) -> pd.DataFrame:
-    """Return one row a selected run and seed: its metrics and status."""
+    standing = _standing(gathered.selection, table)
+    shortened = asked_and_got(gathered.resampling)
     rows = []
-    for run in map(tuple, selected[runs.KEY].to_numpy()):
-        missing = empty.get(run[2]) or "no scores found"
-        for seed in seeds:
-            training = trainings[run].get(seed)
-            if training:
-                rows.append(training.metrics.assign(status=RUN))
-            else:
-                row = dict(zip(runs.KEY, run, strict=True), seed=seed, status=NOT_RUN + missing)
-                rows.append(pd.DataFrame([row]))
-    result = pd.concat(rows, ignore_index=True)
-    # A run without scores must not turn the counts of the others into fractions.
-    return result.astype({column: "Int64" for column in COUNTS if column in result})
-
-
-def figure_row(
-    figure: pd.Series, trainings: list[published.Training], reason: str, smaller: str
-) -> dict[str, object]:
-    """Return the row of one published figure."""
-    value = published.number(figure["value"])
-    row = {key: figure[key] for key in [*runs.KEY, "metric"]} | {"published": figure["value"]}
-    row["published_low"], row["published_high"] = published.interval(
-        value, published.number(figure["n"])
-    )
-    notes = [figure["note"]]
-    measured = published.measure(figure["metric"], trainings) if trainings else None
-    if measured is None:
-        row |= {"n": 0, "status": NOT_RUN + (reason if not trainings else "not measured by it")}
-    else:
-        row |= {"n": len(measured.values), "reproduced": measured.mean, "sd": measured.sd}
-        row["low"], row["high"] = measured.interval
-        row |= {"difference": measured.mean - value, "status": RUN}
-        notes.append(smaller)
-    row["note"] = "; ".join(filter(None, notes))
-    return row
-
-
-def setting_row(
-    figure: pd.Series, found: Mapping[str, object] | None, variant: str, reason: str
-) -> dict[str, object]:
-    """Return the row of one setting that a search found.
-
-    ``found`` holds the settings of the model's search, None where there was none, ``variant`` what
-    it was searched on. Numbers are compared as numbers; a setting may also be text.
-    """
-    row = {key: figure[key] for key in [*runs.KEY, "metric"]} | {"published": figure["value"]}
-    name = figure["metric"].removeprefix(published.SETTING)
-    notes = [figure["note"]]
-    if found is None:
-        row |= {"n": 0, "status": NOT_RUN + reason}
-    elif name not in found:
-        row |= {"n": 0, "status": NOT_RUN + "not in the search space"}
-    else:
-        row |= {"n": 1, "reproduced": found[name], "status": RUN}
-        if isinstance(found[name], int | float):
-            row["difference"] = found[name] - published.number(figure["value"])
-        notes += [f"searched on {variant}"] if variant != figure["variant"] else []
-    row["note"] = "; ".join(filter(None, notes))
-    return row
-
-
-def protocol_table(
-    pairs: Sequence[tuple[tuple, tuple]],
-    models: Mapping[str, Mapping],
-    figures: pd.DataFrame,
-    trainings: Mapping[tuple, dict],
-    answers: Mapping[tuple, dict],
-    reasons: Mapping[tuple, str],
-    smaller: Mapping[str, str],
-) -> pd.DataFrame:
-    """Return the published protocol beside the recommended one, two metrics a pair of runs.
-
-    ``reasons`` says for each run why it has no scores, should it have none.
-    """
-    printed = figures.drop_duplicates([*runs.KEY, "metric"]).set_index([*runs.KEY, "metric"])
-    rows = []
-    for base, staged in pairs:
-        for metric in protocols.METRICS:
-            key = (*base, metric)
-            value, n = printed.loc[key, ["value", "n"]] if key in printed.index else ("", "")
-            row = protocols.row(
-                *(base, staged, metric, value, published.number(n)),
-                *((table.get(base, {}), table.get(staged, {})) for table in (trainings, answers)),
+    for figure in _figures(printed, standing, gathered.searches):
+        run = tuple(figure[name] for name in runs.NAME)
+        trainings = gathered.selection[_is_run(gathered.selection, run)]
+        if published.is_setting(figure["metric"]):
+            rows += _setting_rows(figure, trainings, gathered.searches, tuned.get(run[0], ""))
+            continue
+        for split, part in trainings.groupby("split", sort=False):
+            made = part.loc[part["status"] == RUN, ["split_name", "seed"]]
+            key = {"split_name": made["split_name"], "seed": made["seed"]}
+            row = _figure_row(
+                figure,
+                part,
+                *(_of(table_, run, key) for table_ in (gathered.metrics, gathered.per_class)),
             )
-            missing = [
-                f"{run[0]}: {reasons[run]}" for run in (base, staged) if not trainings.get(run)
-            ]
-            row["status"] = NOT_RUN + "; ".join(missing) if missing else RUN
-            of_staged = printed["value"].get((*staged, metric), "")
-            notes = [
-                row["note"],
-                f"the study gives {of_staged} for {staged[0]} itself" if of_staged else "",
-                protocols.confounded(models.get(base[0], {}), models[staged[0]]),
-                "" if missing else smaller.get(base[2], ""),
-            ]
-            rows.append(row | {"note": "; ".join(filter(None, notes))})
-    return pd.DataFrame(rows).reindex(columns=protocols.COLUMNS)
+            short = _short(shortened, part["split_name"], samplings.get(run[2], ""))
+            rows.append({"split": split} | row | (short if row["status"] == RUN else {}))
+        if not len(trainings):
+            rows.append(
+                {"split": "", **_printed(figure), "n": 0, "folds": 0}
+                | {"status": NOT_RUN, "reason": NOT_IN_TABLE}
+            )
+    result = pd.DataFrame(rows).reindex(columns=COLUMNS)
+    result[["reason", "note", "searched_on"]] = result[["reason", "note", "searched_on"]].fillna("")
+    return result.astype(dict.fromkeys(("n", "folds", "asked", "got"), "Int64"))
+
+
+def runs_table(selection: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per selected run and seed: its key, tables, status, reason, and metrics."""
+    selected = selection.loc[selection["selected"], [*runs.TRAINING, "tables", "status", "reason"]]
+    return selected.merge(
+        metrics.reindex(columns=[*runs.TRAINING, *scores.METRICS]), on=runs.TRAINING, how="left"
+    )
+
+
+def _standing(selection: pd.DataFrame, table: str) -> list[tuple[str, ...]]:
+    """Return the names of the runs that the run table puts into a published table."""
+    stands = [table in runs.table_names(names) for names in selection["tables"]]
+    names = selection.loc[stands, runs.NAME].drop_duplicates()
+    return list(names.itertuples(index=False, name=None))
+
+
+def _figures(
+    printed: pd.DataFrame, standing: list[tuple[str, ...]], searches: pd.DataFrame
+) -> Iterator[dict[str, str]]:
+    """Yield the figures of a table: the published ones, those of other runs, further settings."""
+    yield from printed.to_dict(orient="records")
+    known = set(printed[runs.NAME].itertuples(index=False, name=None))
+    found = {
+        model: list(dict.fromkeys(part["setting"])) for model, part in searches.groupby("model")
+    }
+    metrics = list(printed["metric"].unique())
+    for run in standing:
+        if run not in known:
+            for metric in _own_metrics(metrics, found.get(run[0])):
+                yield _figure(run, metric, NOT_IN_STUDY)
+    settings = printed[printed["metric"].map(published.is_setting)]
+    for run, part in settings.groupby(runs.NAME, sort=False):
+        for metric in (f"{published.SETTING}{name}" for name in found.get(run[0], ())):
+            if metric not in set(part["metric"]):
+                yield _figure(run, metric, NO_FIGURE)
+
+
+def _figure(run: tuple[str, ...], metric: str, note: str) -> dict[str, str]:
+    return dict(zip(runs.NAME, run, strict=True)) | dict(
+        zip(_FIGURE, (metric, "", "", note), strict=True)
+    )
+
+
+def _own_metrics(metrics: list[str], found: list[str] | None) -> list[str]:
+    """Return the metrics of a run without published figures: the accuracies of its table."""
+    if found and published.is_setting(metrics[0]):
+        return [f"{published.SETTING}{name}" for name in found]
+    return [name for name in metrics if name.endswith("_accuracy")] or [metrics[0]]
+
+
+def _is_run(table: pd.DataFrame, run: tuple[str, ...]) -> pd.Series:
+    return (table[runs.NAME] == list(run)).all(axis=1)
+
+
+def _of(table: pd.DataFrame, run: tuple[str, ...], key: Mapping[str, pd.Series]) -> pd.DataFrame:
+    """Return the rows of some trainings of a run."""
+    kept = _is_run(table, run)
+    for column, values in key.items():
+        kept &= table[column].isin(values)
+    return table[kept]
+
+
+def _printed(figure: Mapping[str, str]) -> dict[str, object]:
+    """Return the columns that are known without any run."""
+    low, high = published.interval(published.number(figure["value"]), published.number(figure["n"]))
+    return {name: figure[name] for name in [*runs.NAME, "metric", "note"]} | {
+        "published": figure["value"],
+        "published_low": low,
+        "published_high": high,
+    }
+
+
+def _figure_row(
+    figure: Mapping[str, str],
+    trainings: pd.DataFrame,
+    metrics: pd.DataFrame,
+    per_class: pd.DataFrame,
+) -> dict[str, object]:
+    """Return the row of one figure that is not a setting, for the trainings on one split."""
+    row = _printed(figure)
+    measured = published.measure(figure["metric"], metrics, per_class) if len(metrics) else None
+    if measured is None:
+        reason = next(filter(None, trainings["reason"]), "not measured by it")
+        return row | {"n": 0, "folds": 0, "status": NOT_RUN, "reason": reason}
+    low, high = measured.interval
+    return row | {
+        "n": len(measured.values),
+        "folds": measured.folds,
+        "reproduced": measured.mean,
+        "sd": measured.sd,
+        "low": low,
+        "high": high,
+        "difference": measured.mean - published.number(figure["value"]),
+        "status": RUN,
+        "reason": "",
+    }
+
+
+def _setting_rows(
+    figure: Mapping[str, str], trainings: pd.DataFrame, searches: pd.DataFrame, variant: str
+) -> Iterator[dict[str, object]]:
+    """Yield the rows of one setting that a search was to find, one per search.
+
+    Numbers are compared as numbers; a setting may also be text.
+    """
+    setting = figure["metric"].removeprefix(published.SETTING)
+    row = _printed(figure) | {"n": 0, "folds": 0, "status": NOT_RUN}
+    row |= {"published_low": math.nan, "published_high": math.nan}
+    if not len(trainings):
+        yield {"split": "", **row, "reason": NOT_IN_TABLE}
+    for split_name, part in trainings.groupby("split_name", sort=False):
+        row["split"] = split_name
+        of_search = searches[
+            (searches["split_name"] == split_name) & (searches["model"] == figure["model"])
+        ]
+        value = of_search.loc[of_search["setting"] == setting, "value"]
+        if not len(of_search):
+            yield row | {"reason": next(filter(None, part["reason"]), "no search found")}
+        elif not len(value):
+            yield row | {"reason": "not in the search space"}
+        else:
+            yield row | {
+                "n": 1,
+                "folds": 1,
+                "reproduced": value.item(),
+                "difference": published.number(value.item()) - published.number(figure["value"]),
+                "status": RUN,
+                "reason": "",
+                "searched_on": variant if variant != figure["variant"] else "",
+            }
+
+
+def _short(shortened: pd.DataFrame, split_names: pd.Series, sampling: str) -> dict[str, int]:
+    """Return ``asked`` and ``got`` of a run's sampling where it got fewer images, else nothing."""
+    for split_name in split_names.unique():
+        if (split_name, sampling) in shortened.index:
+            return shortened.loc[(split_name, sampling)].to_dict()
+    return {}

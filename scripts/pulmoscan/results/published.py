@@ -15,26 +15,23 @@ import pandas as pd
 from pulmoscan.config import runs
 from pulmoscan.results.metrics import POSITIVE, wilson
 
-COLUMNS = ["table", *runs.KEY, "metric", "value", "n", "note"]
+COLUMNS = ["table", *runs.NAME, "metric", "value", "n", "note"]
 COUNTS = ("TP", "FN", "FP", "TN")
 SETTING = "best/"
 SPLIT_OF = {"val": "validation", "test": "test"}
 
 
 @dataclass(frozen=True)
-class Training:
-    """The tables that ``evaluate`` writes of one training."""
-
-    metrics: pd.DataFrame  # one row
-    per_class: pd.DataFrame
-
-
-@dataclass(frozen=True)
 class Measured:
-    """One metric of a run: a value a training, and the images that a proportion was measured on."""
+    """One metric of a run: a value per training, and the images that a proportion was measured on.
+
+    ``images`` is NaN where the metric is not a proportion of images, ``folds`` the number of splits
+    that the trainings were made on.
+    """
 
     values: list[float]
-    images: float  # NaN when the metric is not a proportion of images
+    images: float
+    folds: int = 1
 
     @property
     def mean(self) -> float:
@@ -52,7 +49,7 @@ class Measured:
 
         All seeds of a run are scored on the same images, so more seeds do not make more images: the
         interval says how far another draw of as many images could move the mean, and ``sd`` how
-        much trainings differ.
+        much trainings differ. Folds test on different images, which are counted together.
         """
         return wilson(self.mean, self.images)
 
@@ -64,15 +61,15 @@ def read(path: str | Path) -> pd.DataFrame:
     number of images it was measured on where the study says so.
 
     Raises:
-        ValueError: when the columns are others, or a figure stands twice.
+        ValueError: when the columns are others, or a figure appears twice.
     """
     figures = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
     if list(figures.columns) != COLUMNS:
         raise ValueError(f"{path}: its columns must be {', '.join(COLUMNS)}")
-    identity = ["table", *runs.KEY, "metric"]
+    identity = ["table", *runs.NAME, "metric"]
     if (twice := figures.duplicated(identity)).any():
         figure = " ".join(figures.loc[twice.idxmax(), identity])
-        raise ValueError(f"{path}, line {twice.idxmax() + 2}: {figure} stands twice")
+        raise ValueError(f"{path}, line {twice.idxmax() + 2}: {figure} appears twice")
     return figures
 
 
@@ -99,8 +96,13 @@ def is_setting(metric: str) -> bool:
     return metric.startswith(SETTING)
 
 
-def measure(metric: str, trainings: list[Training]) -> Measured | None:
+def measure(metric: str, metrics: pd.DataFrame, per_class: pd.DataFrame) -> Measured | None:
     """Return a published metric of a run's trainings, or None when they do not hold it.
+
+    Args:
+        metric: its name, see above.
+        metrics: gathered metrics of the run, one row per training; at least one.
+        per_class: gathered measures by class of the same trainings.
 
     Raises:
         ValueError: when the metric is not one that the module knows.
@@ -108,30 +110,39 @@ def measure(metric: str, trainings: list[Training]) -> Measured | None:
     if is_setting(metric):
         return None
     if metric in COUNTS:
-        return _of_class(trainings, "test", POSITIVE, metric.lower())
+        return _of_class(metrics, per_class, "test", POSITIVE, metric.lower())
     short, _, rest = metric.partition("_")
-    measure_name, _, label = rest.partition("/")
+    name, _, label = rest.partition("/")
     if short in SPLIT_OF and rest == "accuracy":
-        return _accuracy(trainings, short)
+        return _accuracy(metrics, short)
     if short in SPLIT_OF and rest == "sensitivity":
-        return _of_class(trainings, SPLIT_OF[short], POSITIVE, "recall")
-    if short in SPLIT_OF and measure_name in ("precision", "recall", "specificity", "f1") and label:
-        return _of_class(trainings, SPLIT_OF[short], label, measure_name)
+        return _of_class(metrics, per_class, SPLIT_OF[short], POSITIVE, "recall")
+    if short in SPLIT_OF and name in ("precision", "recall", "specificity", "f1") and label:
+        return _of_class(metrics, per_class, SPLIT_OF[short], label, name)
     raise ValueError(f"no way to measure the published metric {metric!r}")
 
 
-def _accuracy(trainings: list[Training], short: str) -> Measured | None:
-    rows = pd.concat([training.metrics for training in trainings])
-    if rows[f"{short}_accuracy"].isna().any():
+def _accuracy(metrics: pd.DataFrame, short: str) -> Measured | None:
+    values = metrics[f"{short}_accuracy"]
+    if values.isna().any():
         return None
-    return Measured(list(rows[f"{short}_accuracy"]), rows[f"n_{SPLIT_OF[short]}"].min())
+    images = _images(metrics, f"n_{SPLIT_OF[short]}", short)
+    return Measured(list(values), images, metrics["split_name"].nunique())
 
 
-def _of_class(trainings: list[Training], split: str, label: str, column: str) -> Measured | None:
-    rows = pd.concat([training.per_class for training in trainings])
-    rows = rows[(rows["split"] == split) & (rows["label"] == label)]
-    if len(rows) != len(trainings) or rows[column].isna().any():
+def _of_class(
+    metrics: pd.DataFrame, per_class: pd.DataFrame, split: str, label: str, column: str
+) -> Measured | None:
+    rows = per_class[(per_class["split"] == split) & (per_class["label"] == label)]
+    if len(rows) != len(metrics) or rows[column].isna().any():
         return None
     # Recall of a class is a share of its images; a mean of recalls and the rest are not shares.
     proportion = column == "recall" and label not in ("macro", "weighted")
-    return Measured(list(rows[column]), rows["support"].min() if proportion else math.nan)
+    images = _images(rows, "support", split) if proportion else math.nan
+    return Measured(list(rows[column].astype(float)), images, rows["split_name"].nunique())
+
+
+def _images(rows: pd.DataFrame, column: str, split: str) -> float:
+    """Return the images of one evaluation: those of all folds, which share no test image."""
+    by_split = rows.groupby("split_name")[column].min()
+    return float(by_split.sum() if split == "test" else by_split.min())

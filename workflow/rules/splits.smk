@@ -5,6 +5,16 @@ sampling:   a split              -> samplings/{split}/{sampling}.parquet and its
 resampling: all used counts      -> tables/resampling.tsv
 """
 
+from pulmoscan.data import splits as split_schemes
+
+SCHEMES = split_schemes.expand(config["splits"])
+
+
+def sampling_is_filled(split, sampling):
+    """Return whether the data fill a sampling; waits for its counts."""
+    counts = checkpoints.sampling.get(split=split, sampling=sampling).output.counts
+    return pd.read_csv(counts, sep="\t")["shortfall"].isna().all()
+
 
 rule split:
     input:
@@ -17,15 +27,17 @@ rule split:
         "results/benchmarks/split/{split}.tsv"
     conda:
         "../../envs/pulmoscan.yaml"
-    resources:
-        mem_mb=more_each_attempt(1000),
-        runtime=more_each_attempt(10),
     params:
         *code("scripts/split.py"),
-        scheme=lambda wildcards: as_json(config["splits"][wildcards.split]),
+        scheme=lambda wildcards: as_json(SCHEMES[wildcards.split]),
     shell:
-        "python scripts/split.py --images {input.images:q} --scheme {params.scheme:q} "
-        "--output {output.table:q} 2>&1 | tee {log:q}"
+        r"""
+        python scripts/split.py \
+            --images {input.images:q} \
+            --scheme {params.scheme:q} \
+            --output {output.table:q} \
+            2>&1 | tee {log:q}
+        """
 
 
 # A checkpoint, since with `dataset.on_shortfall: skip` the counts decide which runs there are. First
@@ -43,21 +55,25 @@ checkpoint sampling:
     priority: 10
     conda:
         "../../envs/pulmoscan.yaml"
-    resources:
-        mem_mb=more_each_attempt(1000),
-        runtime=more_each_attempt(10),
     params:
         *code("scripts/sampling.py"),
         settings=lambda wildcards: as_json(config["samplings"][wildcards.sampling]),
         shares=lambda wildcards: as_json(
-            {key: config["splits"][wildcards.split][key] for key in ("test", "validation")}
+            {key: SCHEMES[wildcards.split][key] for key in ("test", "validation")}
         ),
         on_shortfall=config["dataset"]["on_shortfall"],
     shell:
-        "python scripts/sampling.py --name {wildcards.sampling:q} --split {input.split:q} "
-        "--settings {params.settings:q} --shares {params.shares:q} "
-        "--on-shortfall {params.on_shortfall} --output {output.table:q} "
-        "--counts {output.counts:q} 2>&1 | tee {log:q}"
+        r"""
+        python scripts/sampling.py \
+            --name {wildcards.sampling:q} \
+            --split {input.split:q} \
+            --settings {params.settings:q} \
+            --shares {params.shares:q} \
+            --on-shortfall {params.on_shortfall} \
+            --output {output.table:q} \
+            --counts {output.counts:q} \
+            2>&1 | tee {log:q}
+        """
 
 
 # Otherwise nothing waits for the counts, and Snakemake plans everything behind a checkpoint twice.
@@ -67,7 +83,10 @@ if config["dataset"]["on_shortfall"] == "fail":
 
 rule resampling:
     input:
-        counts=[f"results/samplings/{SPLIT}/{sampling}.counts.tsv" for sampling in used_samplings()],
+        counts=[
+            f"results/samplings/{split}/{sampling}.counts.tsv"
+            for split, sampling in PLAN.used_samplings
+        ],
     output:
         table="results/tables/resampling.tsv",
     log:
@@ -77,11 +96,12 @@ rule resampling:
     priority: 10
     conda:
         "../../envs/pulmoscan.yaml"
-    resources:
-        mem_mb=more_each_attempt(1000),
-        runtime=more_each_attempt(10),
     params:
         *code("scripts/resampling.py"),
     shell:
-        "python scripts/resampling.py --counts {input.counts:q} --output {output.table:q} "
-        "2>&1 | tee {log:q}"
+        r"""
+        python scripts/resampling.py \
+            --counts {input.counts:q} \
+            --output {output.table:q} \
+            2>&1 | tee {log:q}
+        """

@@ -1,0 +1,135 @@
+"""Published facts about the data set beside what the audit finds."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from pulmoscan.data import collections
+from pulmoscan.results.published import number
+
+# The tables of the audit that hold facts, and their columns of text.
+TABLES = {
+    "classes": ["class"],
+    "modes": ["class", "mode"],
+    "sources": ["source"],
+    "class_by_source": ["source"],
+    "useful_area": ["class"],
+    "intensity": ["class", "region"],
+}
+COLUMNS = [
+    "fact",
+    "class_or_set",
+    "published",
+    "reproduced",
+    "difference",
+    "status",
+    "reason",
+    "note",
+]
+MEASURED, NOT_MEASURED = "measured", "not_measured"
+STATISTICS = {
+    "intensity-mean/mean": "mean_of_means",
+    "intensity-mean/sd": "sd_of_means",
+    "intensity-sd/mean": "mean_of_sds",
+    "intensity-sd/sd": "sd_of_sds",
+}
+LEARNT = ("train", "validation")
+ALL_PARTS = ("train", "validation", "test")
+# What a published count of a sampling counts: its name here, the parts, and one class or all.
+COUNTS = {
+    "undersampled-per-class": ("balanced", ALL_PARTS),
+    "train": ("balanced", LEARNT),
+    "test": ("balanced", ("test",)),
+    "large-count": ("large", ALL_PARTS),
+    "large-total": ("large", ALL_PARTS),
+    "histogram-train": ("binary", ("train",)),
+    "histogram-validation": ("binary", ("validation",)),
+    "histogram-test": ("binary", ("test",)),
+}
+
+
+class NotMeasuredError(ValueError):
+    """The tables do not hold what a fact is about; the message says what is missing."""
+
+
+def measure(
+    fact: str, subject: str, tables: Mapping[str, pd.DataFrame], resampling: pd.DataFrame
+) -> tuple[float, str]:
+    """Return the value of a published fact in this data set, and a note.
+
+    Raises:
+        NotMeasuredError: when the tables do not hold it.
+        ValueError: when the fact is not one that is known here.
+    """
+    kind, _, part = fact.partition("/")
+    by_class = {name: tables[name].set_index("class") for name in ("classes", "useful_area")}
+    if fact in ("class-count", "class-share", "images"):
+        column = "share" if fact == "class-share" else "images"
+        return by_class["classes"].loc[subject, column], ""
+    if fact == "mean-useful-area":
+        return by_class["useful_area"].loc[subject, "mean"], ""
+    if fact == "rgb-images":
+        modes = tables["modes"]
+        chosen = (modes["class"] == subject) & (modes["mode"] == "RGB")
+        return modes.loc[chosen, "images"].sum(), ""
+    if kind == "source-count":
+        table = tables["class_by_source"].set_index("source")
+        return (table.loc[part, subject] if part in table.index else 0), ""
+    if kind == "source-share":
+        table = tables["sources"].set_index("source")
+        return (table.loc[part, "share"] if part in table.index else 0), ""
+    if fact == "sources":
+        return (tables["sources"]["source"] != collections.UNKNOWN).sum(), ""
+    if fact in STATISTICS:
+        return _intensity(tables["intensity"], subject, STATISTICS[fact])
+    if fact == "validation-from-train":
+        validation = _images(resampling, subject, ("validation",))
+        return validation.sum() / _images(resampling, subject, LEARNT).sum(), ""
+    if fact in COUNTS:
+        sampling, parts = COUNTS[fact]
+        counts = _images(resampling, sampling, parts)
+        if fact == "undersampled-per-class":
+            return counts.min(), ""
+        return (counts[subject] if subject in counts else counts.sum()), ""
+    raise ValueError(f"no way to measure the published fact {fact!r}")
+
+
+def _intensity(table: pd.DataFrame, subject: str, column: str) -> tuple[float, str]:
+    """Return the statistic of whole images, with that of the lungs in the note.
+
+    The study says that its table is of masked images; its values are those of whole ones.
+    """
+    values = table[table["class"] == subject].set_index("region")[column]
+    return values["full"], f"whole images; inside the lungs {values['lungs']:.1f}"
+
+
+def _images(resampling: pd.DataFrame, sampling: str, parts: Sequence[str]) -> pd.Series:
+    """Return how many images of each class a sampling has in some parts of the split."""
+    of_sampling = resampling[resampling["sampling"] == sampling]
+    if not len(of_sampling):
+        raise NotMeasuredError(f"no selected run uses the sampling {sampling!r}")
+    if len(empty := of_sampling[of_sampling["shortfall"] != ""]):
+        raise NotMeasuredError(empty["shortfall"].iloc[0])
+    return of_sampling[of_sampling["split"].isin(parts)].groupby("class")["got"].sum()
+
+
+def compare(
+    facts: pd.DataFrame, tables: Mapping[str, pd.DataFrame], resampling: pd.DataFrame
+) -> pd.DataFrame:
+    """Return one row per published fact, in their order, with the columns `COLUMNS`."""
+    rows = []
+    for fact, subject, value in facts[["fact", "class_or_set", "value"]].itertuples(index=False):
+        row = {"fact": fact, "class_or_set": subject, "published": value}
+        row |= {"status": NOT_MEASURED, "reason": "", "note": ""}
+        try:
+            row["reproduced"], row["note"] = measure(fact, subject, tables, resampling)
+            row["difference"] = row["reproduced"] - number(value)
+            if math.isnan(row["reproduced"]):
+                row["reason"] = "no usable image"
+            else:
+                row["status"] = MEASURED
+        except NotMeasuredError as reason:
+            row["reason"] = str(reason)
+        rows.append(row)
+    return pd.DataFrame(rows).reindex(columns=COLUMNS)

@@ -1,0 +1,69 @@
+"""Which runs of the run table are made, and why the others are not."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from pulmoscan.config import runs
+
+RUN, NOT_RUN = "run", "not_run"
+COLUMNS = [*runs.TRAINING, "split", "tables", "kind", "selected", "status", "reason"]
+TEXT = ["split_name", *runs.NAME, "split", "tables", "kind", "status", "reason"]
+# Columns of text in the table of resampling.
+RESAMPLING_TEXT = ["split_name", "sampling", "class", "label", "split", "shortfall"]
+LEFT_OUT = "left out by run_filter"
+
+
+def selection(
+    table: pd.DataFrame,
+    query: str,
+    seeds: Sequence[int],
+    splits: Mapping[str, Mapping],
+    samplings: Mapping[str, Sequence[str]],
+    kinds: Mapping[str, str],
+    resampling: pd.DataFrame,
+) -> pd.DataFrame:
+    """Return one row per run of the run table, split file and seed, in their order.
+
+    Args:
+        table: the run table, see `runs.read`.
+        query: the filter over it, "" for all.
+        seeds: of the trainings.
+        splits: the splits that the run table names, for their ``folds``.
+        samplings: by ``model/variant`` of the selected runs, the samplings that each reads.
+        kinds: by selected model ``network``, ``histogram network`` or ``classifier``.
+        resampling: images asked for and got, with a ``shortfall`` where a sampling is empty.
+
+    Returns:
+        The columns `COLUMNS`: the key of a training, the name of its ``split`` in the run table
+        (``cv`` for the split file ``cv-1``), ``tables``, ``kind`` ("" unless selected),
+        ``selected``, ``status`` (`RUN` or `NOT_RUN`) and ``reason`` (why not, else "").
+    """
+    chosen = runs.select(table, query).index
+    expanded = runs.expand(table.assign(selected=table.index.isin(chosen)), splits)
+    empty = shortfalls(resampling)
+    reasons = []
+    for run in expanded.itertuples():
+        names = samplings.get(f"{run.model}/{run.variant}", ())
+        missing = (empty.get((run.split_name, name), "") for name in names)
+        reasons.append(next(filter(None, missing), "") if run.selected else LEFT_OUT)
+    expanded["reason"] = reasons
+    expanded["status"] = [NOT_RUN if reason else RUN for reason in reasons]
+    expanded["kind"] = expanded["model"].map(kinds).fillna("").where(expanded["selected"], "")
+    return expanded.merge(pd.DataFrame({"seed": list(seeds)}), how="cross")[COLUMNS]
+
+
+def shortfalls(resampling: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """Return by (split_name, sampling) why the data cannot fill it; only those that are empty."""
+    short = resampling[resampling["shortfall"] != ""]
+    groups = short.groupby(["split_name", "sampling"])["shortfall"]
+    return {key: "; ".join(reasons.unique()) for key, reasons in groups}
+
+
+def asked_and_got(resampling: pd.DataFrame) -> pd.DataFrame:
+    """Return ``asked`` and ``got``, in images, of the samplings that got fewer than they asked for.
+
+    The index is (split_name, sampling).
+    """
+    sums = resampling.groupby(["split_name", "sampling"])[["asked", "got"]].sum()
+    return sums[sums["got"] < sums["asked"]]

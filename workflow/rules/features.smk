@@ -1,0 +1,155 @@
+"""Pre-trained weights, and the output of frozen layers, computed once.
+
+weights:  Keras, a folder, or nothing               -> weights/{backbone}.weights.h5
+features: packed arrays, samplings, weights         -> features/{backbone}/{pixels}.npy, rows, description
+cut:      the same, before the first unfrozen layer -> features/{backbone}/unfreeze-.../{pixels}.npy, temporary
+"""
+
+from pulmoscan.acquire import local
+from pulmoscan.networks import backbones
+
+
+def weights_settings(wildcards):
+    """Return what a weights file depends on: source, network, and for a folder the file's content."""
+    network = PLAN.weights[wildcards.weights].network
+    settings = {"source": config["weights"]["source"]} | {
+        key: network[key] for key in ("backbone", "arguments")
+    }
+    if settings["source"] == "folder":
+        try:
+            file = backbones.find_file(
+                config["weights"]["folder"], settings["backbone"], settings["arguments"]
+            )
+            settings["content"] = local.content_digest(
+                file, f"results/cache/{wildcards.weights}-digest.json"
+            )
+        except (ValueError, OSError) as error:
+            raise WorkflowError(str(error)) from None
+    return as_json(settings)
+
+
+def weights_records(wildcards):
+    """Return the record of every weights file that a selected run starts from."""
+    names = {backbone.weights for model in RUNS["model"] if (backbone := PLAN.backbone(model))}
+    return [f"results/weights/{name}.tsv" for name in sorted(names)]
+
+
+def features_network(joint):
+    """Return a parameter: a backbone, and the layer after it, as a network of the configuration."""
+    return lambda wildcards: as_json(
+        {**PLAN.backbones[wildcards.backbone].network, "head": [joint]}
+    )
+
+
+def features_samplings(wildcards):
+    """Return the samplings whose images a file of features must hold."""
+    folder = f"results/features/{wildcards.backbone}"
+    if "unfreeze" in wildcards.keys():
+        folder += f"/unfreeze-{wildcards.unfreeze}"
+    return PLAN.samplings_of_features.get(f"{folder}/{wildcards.pixels}", ())
+
+
+rule weights:
+    output:
+        weights="results/weights/{weights}.weights.h5",
+        record="results/weights/{weights}.tsv",
+    log:
+        "results/logs/weights/{weights}.log",
+    benchmark:
+        "results/benchmarks/weights/{weights}.tsv"
+    conda:
+        "../../envs/pulmoscan.yaml"
+    resources:
+        mem_mb=more_each_attempt(4000),
+        runtime=more_each_attempt(60),
+    params:
+        *code("scripts/weights.py"),
+        settings=weights_settings,
+        backbone=lambda wildcards: PLAN.weights[wildcards.weights].network["backbone"],
+        arguments=lambda wildcards: as_json(PLAN.weights[wildcards.weights].network["arguments"]),
+        source=config["weights"]["source"],
+        seed=config["weights"]["seed"] if config["weights"]["source"] == "none" else 0,
+        backend=KERAS_BACKEND,
+    shell:
+        r"""
+        python scripts/weights.py \
+            --backbone {params.backbone:q} \
+            --arguments {params.arguments:q} \
+            --source {params.source} \
+            --folder="$WEIGHTS_FOLDER" \
+            --seed {params.seed} \
+            --cache results/cache/weights \
+            --record {output.record:q} \
+            --output {output.weights:q} \
+            2>&1 | tee {log:q}
+        """
+
+
+rule features:
+    input:
+        images=rules.pack.output.images,
+        masks=rules.pack.output.masks,
+        samplings=features_samplings,
+        weights=lambda wildcards: (
+            f"results/weights/{PLAN.backbones[wildcards.backbone].weights}.weights.h5"
+        ),
+    output:
+        features="results/features/{backbone}/{pixels}.npy",
+        rows="results/features/{backbone}/{pixels}.rows.npy",
+        description="results/features/{backbone}/{pixels}.json",
+    log:
+        "results/logs/features/{backbone}/{pixels}.log",
+    benchmark:
+        "results/benchmarks/features/{backbone}/{pixels}.tsv"
+    conda:
+        "../../envs/pulmoscan.yaml"
+    threads: config["training"]["threads"]
+    resources:
+        gpu=1,
+        mem_mb=more_each_attempt(8000),
+        runtime=more_each_attempt(240),
+    params:
+        *code("scripts/features.py"),
+        network=features_network("average_pooling"),
+        unfreeze="0",
+        pixels=lambda wildcards: as_json(config["pixels"][wildcards.pixels]),
+        limit_gb=config["features"]["limit_gb"],
+        dtype="float32",
+        batch_size=config["training"]["batch_size"],
+        threads=config["training"]["threads"],
+        backend=KERAS_BACKEND,
+    shell:
+        r"""
+        python scripts/features.py \
+            --network {params.network:q} \
+            --unfreeze {params.unfreeze} \
+            --weights {input.weights:q} \
+            --images {input.images:q} \
+            --masks {input.masks:q} \
+            --pixels {params.pixels:q} \
+            --samplings {input.samplings:q} \
+            --limit-gb {params.limit_gb} \
+            --dtype {params.dtype} \
+            --batch-size {params.batch_size} \
+            --threads {params.threads} \
+            --output {output.features:q} \
+            --rows {output.rows:q} \
+            --description {output.description:q} \
+            2>&1 | tee {log:q}
+        """
+
+
+# Up to 20 GB each, so they go when the trainings that read them are done.
+use rule features as cut with:
+    output:
+        features=temp("results/features/{backbone}/unfreeze-{unfreeze}/{pixels}.npy"),
+        rows=temp("results/features/{backbone}/unfreeze-{unfreeze}/{pixels}.rows.npy"),
+        description="results/features/{backbone}/unfreeze-{unfreeze}/{pixels}.json",
+    log:
+        "results/logs/cut/{backbone}/unfreeze-{unfreeze}/{pixels}.log",
+    benchmark:
+        "results/benchmarks/cut/{backbone}/unfreeze-{unfreeze}/{pixels}.tsv"
+    params:
+        network=features_network("flatten"),
+        unfreeze=lambda wildcards: wildcards.unfreeze,
+        dtype=config["features"]["dtype"],
