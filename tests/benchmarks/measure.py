@@ -11,6 +11,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -22,6 +23,7 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("tensorflow-cpu", "tensorflow", "keras", "keras-tuner", "numpy", "snakemake")
 KB, MB = 1024, 1e6
+SHOWN = 30  # last lines that a command printed, when it failed
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,11 @@ def run(
 
     ``command`` is a list of words, or a line for bash. It runs in ``folder``, with the interpreter
     of this program first on the path. ``marker`` is part of the line that the command prints when
-    its start-up is over. Raises ``ValueError`` with the last line printed when the command fails,
-    and when it ends without having printed the marker.
+    its start-up is over. Raises ``ValueError`` with the last lines of output when the command
+    fails, and when it ends without having printed the marker.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    ready, last = float("nan"), ""
+    ready, last = float("nan"), deque(maxlen=SHOWN)
     if isinstance(command, str):
         command = ["bash", "-c", f"set -euo pipefail; {command}"]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -74,15 +76,15 @@ def run(
             if marker is not None and ready != ready and marker in line:
                 ready = time.perf_counter() - started
             file.write(line)
-            last = line.strip() or last
+            last.append(line)
         process.stdout.close()
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
-        raise ValueError(f"{log.stem} failed: {last} (its output is in {log})")
+        raise ValueError(f"{log.stem} failed:\n{''.join(last)}")
     if marker is not None and ready != ready:
-        raise ValueError(f"{log.stem} did not print {marker!r} (its output is in {log})")
+        raise ValueError(f"{log.stem} did not print {marker!r}:\n{''.join(last)}")
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else KB) / MB
     return Cost(seconds, usage.ru_utime + usage.ru_stime, peak, ready, started_at)
 

@@ -77,8 +77,8 @@ def test_a_line_of_bash_runs_in_its_folder_with_this_interpreter(tmp_path):
         measure.run("false | cat", tmp_path / "line.log")
 
 
-def test_a_process_that_fails_is_an_error_with_its_last_line(tmp_path):
-    with pytest.raises(ValueError, match=r"step failed: no such thing \(its output is in .*\)"):
+def test_a_process_that_fails_is_an_error_with_its_last_lines(tmp_path):
+    with pytest.raises(ValueError, match="step failed:\nno such thing"):
         measure.run(python("raise SystemExit('no such thing')"), tmp_path / "step.log")
     with pytest.raises(ValueError, match="step did not print 'ready'"):
         measure.run(python("print('steady')"), tmp_path / "step.log", marker="ready")
