@@ -11,8 +11,8 @@ from pulmoscan.data.layout import CLASSES
 from pulmoscan.phantom import database
 
 RUNS = pd.DataFrame(
-    [("mobilenet", "0", "lungs", ""), ("lenet5", "all", "lungs-1000", "")],
-    columns=["model", "unfreeze", "variant", "tables"],
+    [("grouped", "mobilenet", "0", "lungs", ""), ("grouped", "lenet5", "all", "lungs-1000", "")],
+    columns=["split", "model", "unfreeze", "variant", "tables"],
 )
 TABLES = ["synthesis", "region"]
 
@@ -226,7 +226,7 @@ def test_a_network_without_pretrained_part_trains_whole(config):
     ],
 )
 def test_a_model_and_a_variant_that_do_not_fit(config, run, expected):
-    runs = pd.DataFrame([(*run, "")], columns=RUNS.columns)
+    runs = pd.DataFrame([("grouped", *run, "")], columns=RUNS.columns)
     with pytest.raises(ValueError, match=expected):
         check.check_runs(config, runs, TABLES)
 
@@ -255,12 +255,21 @@ def test_a_table_that_was_not_published(config):
         check.check_runs(config, runs, TABLES)
 
 
+def test_a_run_on_a_split_that_the_configuration_lacks(config):
+    runs = RUNS.assign(split=["naive", "nave"])
+    expected = "run lungs-1000/lenet5/unfreeze-all: no split 'nave': did you mean 'naive'"
+    with pytest.raises(ValueError, match=expected) as error:
+        check.check_runs(config, runs, TABLES)
+    assert len(str(error.value).splitlines()) == 1
+    check.check_runs(config, RUNS.assign(split="naive"), TABLES)
+
+
 def test_every_missing_weights_file_has_its_line(config, tmp_path):
     config["weights"] |= {"source": "folder", "folder": str(tmp_path)}
     models = ["vgg16", "lenet5", "mobilenet"]
     runs = pd.DataFrame(
         {"model": models, "unfreeze": ["0", "all", "0"], "variant": "lungs", "tables": ""}
-    )
+    ).assign(split="grouped")
     with pytest.raises(ValueError, match=r"no vgg16\.weights\.h5") as error:
         check.check_runs(config, runs, TABLES)
     assert len(str(error.value).splitlines()) == 2

@@ -57,13 +57,13 @@ def test_every_published_row_is_a_run(repository, config):
     from pulmoscan.config import runs
 
     published = pd.read_csv(repository / "workflow/study/published_results.tsv", sep="\t", dtype=str)
-    table = runs.read(repository / "workflow/study/runs.tsv")
+    table = runs.read(repository / "workflow/study/runs.tsv", config["split"])
     stands = {
-        (name, *run[runs.KEY])
+        (name, *run[runs.NAME])
         for _, run in table.iterrows()
         for name in runs.table_names(run["tables"])
     }
-    assert set(map(tuple, published[["table", *runs.KEY]].to_numpy())) <= stands
+    assert set(map(tuple, published[["table", *runs.NAME]].to_numpy())) <= stands
 
 
 def test_every_unfrozen_row_of_the_synthesis_is_also_run_by_the_recommended_protocol(
@@ -71,10 +71,10 @@ def test_every_unfrozen_row_of_the_synthesis_is_also_run_by_the_recommended_prot
 ):
     from pulmoscan.config import runs
 
-    table = runs.read(repository / "workflow/study/runs.tsv")
+    table = runs.read(repository / "workflow/study/runs.tsv", config["split"])
     known = models.resolve(config)
     synthesis = table[table["tables"].str.contains("synthesis")]
-    keys = set(map(tuple, table[runs.KEY].to_numpy()))
+    keys = set(map(tuple, table[runs.NAME].to_numpy()))
     unfrozen = [
         run for run in synthesis.itertuples() if run.unfreeze != "0" and known[run.model].backbone
     ]
@@ -83,5 +83,5 @@ def test_every_unfrozen_row_of_the_synthesis_is_also_run_by_the_recommended_prot
         name = f"{run.model}-recommended"
         assert (name, run.unfreeze, run.variant) in keys
         resolved = stages.resolve(known[name].training, run.unfreeze)
-        assert [stage["unfreeze"] for stage in resolved] == ["0", run.unfreeze]
+        assert [stage.unfreeze for stage in resolved] == ["0", run.unfreeze]
         assert resolved[1]["learning_rate"] < resolved[0]["learning_rate"] == 1e-3

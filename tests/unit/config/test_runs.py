@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from pulmoscan.config import runs
+from pulmoscan.data import splits
 
 HEADER = "model\tunfreeze\tvariant\ttables\n"
 
@@ -29,10 +30,65 @@ def written(tmp_path, text):
 
 
 def test_every_cell_is_text(table):
-    read = runs.read(table)
-    assert list(read.columns) == ["model", "unfreeze", "variant", "tables"]
+    read = runs.read(table, "grouped")
+    assert list(read.columns) == ["split", "model", "unfreeze", "variant", "tables"]
     assert list(read["unfreeze"]) == ["0", "19", "all", "0"]
     assert read["tables"][3] == ""
+
+
+def test_names_that_look_like_missing_numbers_stay_text(tmp_path):
+    path = written(tmp_path, HEADER + "NA\t0\tnan\t\nnull\tall\t1\tNone\n")
+    assert runs.read(path, "NaN").to_numpy().tolist() == [
+        ["NaN", "NA", "0", "nan", ""],
+        ["NaN", "null", "all", "1", "None"],
+    ]
+
+
+def test_runs_that_name_no_split_are_on_the_given_one(table):
+    assert set(runs.read(table, "grouped")["split"]) == {"grouped"}
+
+
+def test_a_run_may_name_its_split(tmp_path):
+    """The column may stand anywhere, and its last cells may be missing."""
+    text = "model\tunfreeze\tvariant\ttables\tsplit\n"
+    text += "m\t0\tlungs\t\tnaive\nm\t0\tlungs\t\t\nn\t0\tlungs\t\n"
+    read = runs.read(written(tmp_path, text), "grouped")
+    assert list(read.columns) == [*runs.KEY, "tables"]
+    assert read["split"].tolist() == ["naive", "grouped", "grouped"]
+
+
+def test_a_run_on_two_splits_is_two_runs_and_on_one_split_twice_an_error(tmp_path):
+    header, run = f"split\t{HEADER}", "\tm\t0\tlungs\t\n"
+    two = written(tmp_path, f"{header}naive{run}{run}")
+    assert runs.read(two, "grouped")["split"].tolist() == ["naive", "grouped"]
+    with pytest.raises(ValueError, match="line 3: the run lungs/m/unfreeze-0 appears twice"):
+        runs.read(two, "naive")
+
+
+def test_a_filter_may_name_the_split(tmp_path):
+    path = written(tmp_path, f"split\t{HEADER}naive\tm\t0\tlungs\t\n\tm\t0\tlungs\t\n")
+    read = runs.read(path, "grouped")
+    assert list(runs.select(read, "split == 'naive'").index) == [0]
+
+
+def test_a_run_on_folds_is_one_row_per_fold(tmp_path):
+    text = f"split\t{HEADER}cv\tm\t0\tlungs\tsynthesis\n\tm\t0\tlungs\t\n"
+    read = runs.read(written(tmp_path, text), "grouped")
+    expanded = runs.expand(read, {"cv": {"folds": 3}, "grouped": {}})
+    assert list(expanded.columns) == ["split_name", *runs.KEY, "tables"]
+    assert list(expanded["split_name"]) == ["cv-1", "cv-2", "cv-3", "grouped"]
+    assert list(expanded["split"]) == ["cv", "cv", "cv", "grouped"]
+    assert list(expanded["tables"]) == ["synthesis"] * 3 + [""]
+    assert list(expanded.index) == [0, 1, 2, 3]
+
+
+def test_split_files_are_named_as_they_are_made():
+    schemes = {
+        "cv": {"folds": 2, "validation": 0.2, "seed": 1, "group": "image"},
+        "grouped": {"test": 0.2, "validation": 0.2, "seed": 1, "group": "image"},
+    }
+    named = [name for split in schemes for name in runs.split_names(split, schemes[split])]
+    assert named == list(splits.expand(schemes))
 
 
 @pytest.mark.parametrize(
@@ -49,7 +105,7 @@ def test_every_cell_is_text(table):
     ],
 )
 def test_filter_keeps_the_runs_it_names(table, query, kept):
-    assert list(runs.select(runs.read(table), query).index) == kept
+    assert list(runs.select(runs.read(table, "grouped"), query).index) == kept
 
 
 @pytest.mark.parametrize(
@@ -57,7 +113,10 @@ def test_filter_keeps_the_runs_it_names(table, query, kept):
     [
         ("model = 'mobilenet'", "cannot be read .no comparison"),
         ("model ==", "cannot be read"),
-        ("network == 'mobilenet'", "cannot be read.*network.*model, unfreeze, variant, tables"),
+        (
+            "network == 'mobilenet'",
+            "cannot be read.*network.*split, model, unfreeze, variant, tables",
+        ),
         ("model", "yes or no"),
         ("model == 'mobilnet'", "leaves none of the 4 runs"),
         ("unfreeze == 0", "leaves none.*all text"),
@@ -65,7 +124,7 @@ def test_filter_keeps_the_runs_it_names(table, query, kept):
 )
 def test_filter_that_cannot_work_is_explained(table, query, message):
     with pytest.raises(ValueError, match=message) as error:
-        runs.select(runs.read(table), query)
+        runs.select(runs.read(table, "grouped"), query)
     assert "\n" not in str(error.value)
     assert repr(query) in str(error.value)
 
@@ -75,6 +134,7 @@ def test_filter_that_cannot_work_is_explained(table, query, message):
     [
         ("model\tunfreeze\tvariant\nm\t0\tlungs\n", "lacks the column 'tables'"),
         (HEADER.replace("tables", "tables\tnote") + "m\t0\tlungs\t\t\n", "has a column 'note'"),
+        (f"split\tsplit\t{HEADER}\t\tm\t0\tlungs\t\n", "has a column 'split' twice"),
         (HEADER + "m\t0\tlungs\t\nm\t0\tlungs\t\n", "line 3: the run lungs/m/unfreeze-0 .* twice"),
         (HEADER + "m\t\tlungs\t\n", "line 2: unfreeze is empty"),
         (HEADER + "m\tquarter\tlungs\t\n", "line 2: unfreeze is 'quarter'"),
@@ -82,7 +142,7 @@ def test_filter_that_cannot_work_is_explained(table, query, message):
 )
 def test_wrong_table_is_explained(tmp_path, text, message):
     with pytest.raises(ValueError, match=message):
-        runs.read(written(tmp_path, text))
+        runs.read(written(tmp_path, text), "grouped")
 
 
 def test_name():
@@ -91,11 +151,14 @@ def test_name():
 
 def test_runs_of_the_study_stand_where_their_figures_were_published(repository):
     """Each run of the study names the tables in which its figures were published."""
-    study = runs.read(repository / "workflow/study/runs.tsv")
+    study = runs.read(repository / "workflow/study/runs.tsv", "grouped")
     published = pd.read_csv(
-        repository / "workflow/study/published_results.tsv", sep="\t", dtype=str, keep_default_na=False
+        repository / "workflow/study/published_results.tsv",
+        sep="\t",
+        dtype=str,
+        keep_default_na=False,
     )
-    tables = published.groupby(runs.KEY)["table"].agg(lambda names: set(names))
+    tables = published.groupby(runs.NAME)["table"].agg(lambda names: set(names))
     for run in study.itertuples():
         expected = tables.get((run.model, run.unfreeze, run.variant), set())
         assert expected <= set(run.tables.split(",")), run
@@ -125,7 +188,7 @@ def test_a_query_that_is_none_stays_as_it_is() -> None:
     ("content", "message"),
     [
         (HEADER, "has no run below its header"),
-        ("", "no table of tab-separated text"),
+        ("", "is empty: expected a table of tab-separated text"),
         (HEADER + "m\t007\tlungs\t\n", "line 2: unfreeze is '007'"),
         (HEADER + "\nm\t0\tlungs\t\n", "line 2: model is empty"),
     ],
@@ -134,9 +197,9 @@ def test_tables_that_cannot_be_a_run_table(tmp_path: Path, content: str, message
     path = tmp_path / "runs.tsv"
     path.write_text(content)
     with pytest.raises(ValueError, match=message):
-        runs.read(path)
+        runs.read(path, "grouped")
 
 
 def test_a_run_table_that_is_not_there_names_the_key(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"runs: cannot read the run table .*none\.tsv: No such file"):
-        runs.read(tmp_path / "none.tsv")
+        runs.read(tmp_path / "none.tsv", "grouped")
