@@ -10,11 +10,13 @@ from pathlib import Path
 import pandas as pd
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 from snakemake.utils import update_config
 
 ROOT = Path(workflow.basedir)
-sys.path.insert(0, str(ROOT / "scripts"))
+sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "workflow")]
 
+from listing import ShortListing
 from pulmoscan.backends import backend
 from pulmoscan.config import check, models
 from pulmoscan.config import runs as run_table
@@ -181,3 +183,8 @@ def record_command():
 if workflow.is_main_process and "gpu" not in workflow.global_resources:
     if workflow.resource_settings.nodes is None:
         workflow.register_resource("gpu", 1)
+
+# Thousands of inputs, and every job of a plan, are more than anyone reads; -p shows them.
+if workflow.is_main_process and not any(isinstance(f, ShortListing) for f in logger.filters):
+    if not (workflow.output_settings.printshellcmds or workflow.output_settings.verbose):
+        logger.addFilter(ShortListing(lambda: workflow.dryrun))

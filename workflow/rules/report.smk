@@ -55,20 +55,14 @@ def shared_benchmarks(wildcards):
     ]
 
 
-def is_classifier(model):
-    return not is_network(model)
-
-
 rule provenance:
     input:
         raw=rules.download.output.table,
         weights=weights_records,
         selection=rules.selection.output.table,
-        shared=shared_benchmarks,
-        trained=run_files(rules.train.benchmark, of=is_network),
-        classified=run_files(rules.classify.benchmark, of=is_classifier),
-        evaluated=run_files(rules.evaluate.benchmark),
-        explained=run_files(rules.gradcam.benchmark, of=is_explained),
+        # What the costs are those of: the report's other inputs.
+        runs=rules.compare_runs.output.table,
+        facts=rules.dataset_facts.output.table,
     output:
         settings="results/config.json",
         provenance="results/tables/provenance.tsv",
@@ -81,6 +75,8 @@ rule provenance:
         "../../envs/pulmoscan.yaml"
     params:
         *code("scripts/provenance.py"),
+        # No inputs: a benchmark that is lost must not make Snakemake train again.
+        benchmarks=shared_benchmarks,
         settings=published_settings(),
     shell:
         r"""
@@ -90,7 +86,7 @@ rule provenance:
             --weights {input.weights:q} \
             --selection {input.selection:q} \
             --benchmarks results/benchmarks \
-            --shared {input.shared:q} \
+            --shared {params.benchmarks:q} \
             --settings {output.settings:q} \
             --provenance {output.provenance:q} \
             --costs {output.costs:q} \
@@ -101,6 +97,8 @@ rule provenance:
 rule report:
     input:
         notebook="notebooks/report.ipynb",
+        template=["notebooks/template/conf.json", "notebooks/template/index.html.j2"],
+        style="scripts/pulmoscan/report/page.css",
         settings=rules.provenance.output.settings,
         provenance=rules.provenance.output.provenance,
         costs=rules.provenance.output.costs,
@@ -137,13 +135,15 @@ rule report:
         runtime=more_each_attempt(30),
     params:
         *code("notebooks/report.ipynb"),
+        templates=subpath(input.notebook, parent=True),
     shell:
         r"""
         {{
-                            python -m papermill {input.notebook:q} {output.notebook:q} \
-                                -p results results --cwd . --no-progress-bar --log-level WARNING &&
-                            python -m nbconvert --to html --no-input --log-level WARN \
-                                --HTMLExporter.mathjax_url= --HTMLExporter.require_js_url= \
-                                --HTMLExporter.jquery_url= {output.notebook:q}
-                        }} 2>&1 | tee {log:q}
+            python -m papermill {input.notebook:q} {output.notebook:q} \
+                -p results results --cwd . --no-progress-bar --log-level WARNING &&
+            python -m nbconvert --to html --no-input --log-level WARN --template template \
+                --TemplateExporter.extra_template_basedirs={params.templates:q} \
+                --HTMLExporter.mathjax_url= --HTMLExporter.require_js_url= \
+                --HTMLExporter.jquery_url= {output.notebook:q}
+        }} 2>&1 | tee {log:q}
         """

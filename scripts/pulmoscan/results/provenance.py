@@ -104,7 +104,8 @@ def costs(files: Mapping[tuple[str, str], Path]) -> pd.DataFrame:
     """
     rows = []
     for (rule, wildcards), path in files.items():
-        measured = tables.read(path, rule)
+        # Snakemake does not make a benchmark that was lost again.
+        measured = tables.read(path, rule) if path.exists() else pd.DataFrame()
         values = {
             name: pd.to_numeric(measured[column], errors="coerce").max()
             for column, name in BENCHMARK_COLUMNS.items()
