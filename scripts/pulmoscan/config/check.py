@@ -220,7 +220,7 @@ def _reference_problems(config: Mapping) -> Iterator[str]:
         try:
             canonical_image(image)
             if not re.fullmatch(r"\w+", image.rpartition("-")[2]):
-                raise ValueError(f"no image name {image!r}: expected <class>-<number>")
+                raise ValueError(f"{image!r} is not an image name: expected <class>-<number>")
         except ValueError as error:
             yield f"config: explain.images: {error}"
 

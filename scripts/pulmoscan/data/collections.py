@@ -1,7 +1,8 @@
-"""Which collection an image comes from, by the URL that the database's metadata give for it.
+"""Which collection of radiographs an image comes from, by the URL in the database's metadata.
 
-The names are those that the study uses. The metadata spell one source in several ways (host alone,
-a page below it, a repository's tree), so a source is known by what all spellings share.
+The names are those that the study uses, which calls collections sources. The metadata spell one
+source in several ways (the host alone, a page below it, the tree of a repository), so a source is
+recognised by what all spellings have in common.
 """
 
 import re
@@ -24,11 +25,11 @@ _REPOSITORY_HOSTS = ("github.com", "gitlab.com", "kaggle.com")
 
 
 def from_url(url: str) -> str:
-    """Return the name of the source that ``url`` names.
+    """Return the name of the source that ``url`` refers to.
 
     Returns:
-        A key of ``SOURCES``; for another URL its host, with owner and name of the repository where
-        the host holds repositories (``github.com/owner/name``); ``UNKNOWN`` for text without host.
+        A key of ``SOURCES``; for another URL its host, with owner and name of the repository if the
+        host holds repositories (``github.com/owner/name``); ``UNKNOWN`` for text without a host.
     """
     address = _address(url)
     for name, pattern in _PATTERNS.items():
@@ -42,7 +43,7 @@ def from_url(url: str) -> str:
 
 
 def _address(url: str) -> str:
-    """Return host and path of ``url`` in lower case, without scheme, ``www.`` and port."""
+    """Return host and path of ``url`` in lower case, without scheme, ``www.`` or port."""
     url = url.strip().casefold()
     try:
         parts = urlsplit(url if "://" in url else f"//{url}")

@@ -1,8 +1,8 @@
 """Tables that describe a data set, from its table of images.
 
-``images`` is the audit's table: one row an image, with the columns that ``audit.py`` lists. What
-the files are (classes, modes, sizes, sources) is counted over all images; what they show (lung
-area, intensity) over those without defects. A row ``all`` stands for all classes, where one does.
+``images`` is the audit's table: one row per image, see ``audit.Audit``. What the files are
+(classes, modes, sizes, sources) is counted over all images; what they show (lung area, intensity)
+over those without defects. Where there are rows for classes, a row ``all`` is about all of them.
 """
 
 from collections.abc import Iterator
@@ -14,6 +14,12 @@ from pulmoscan.data.layout import CLASSES
 ALL = "all"
 
 
+def tables(images: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return all tables of this module, by the names of their functions."""
+    described = (classes, modes, sizes, sources, class_by_source, useful_area, intensity)
+    return {describe.__name__: describe(images) for describe in described}
+
+
 def classes(images: pd.DataFrame) -> pd.DataFrame:
     """Return ``class, images, share`` (of all images, 0..1), with a row ``all``."""
     counts = pd.DataFrame(
@@ -23,7 +29,7 @@ def classes(images: pd.DataFrame) -> pd.DataFrame:
 
 
 def modes(images: pd.DataFrame) -> pd.DataFrame:
-    """Return ``class, mode, equal_channels, images``, with rows ``all``; mode "" is unreadable."""
+    """Return ``class, mode, equal_channels, images``, with rows ``all``; no mode: unreadable."""
     return _counts(images, ["mode", "equal_channels"])
 
 
@@ -42,7 +48,7 @@ def sources(images: pd.DataFrame) -> pd.DataFrame:
 
 
 def class_by_source(images: pd.DataFrame) -> pd.DataFrame:
-    """Return ``source`` and a column of counts for each class, in the order of `sources`."""
+    """Return ``source`` and one column of counts per class, in the order of `sources`."""
     return _by_source(images).reset_index()
 
 
@@ -65,7 +71,7 @@ def useful_area(images: pd.DataFrame) -> pd.DataFrame:
 def intensity(images: pd.DataFrame) -> pd.DataFrame:
     """Return mean and standard deviation of the images' means and standard deviations.
 
-    Grey levels 0..255. ``full`` is the whole image at the size it is stored in, ``lungs`` the
+    Grey levels 0..255. ``full`` is the whole image at the size in which it is stored, ``lungs`` the
     inside of the mask in the packed image: the resolutions at which the study's notebooks and its
     masked images have them.
 
@@ -110,7 +116,7 @@ def _counts(images: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
 
 
 def _by_source(images: pd.DataFrame) -> pd.DataFrame:
-    """Return counts with a row a source, largest first, then by name, and a column a class."""
+    """Return counts, one row per source, largest first, then by name; one column per class."""
     counts = pd.crosstab(images["source"], images["class"]).reindex(
         columns=list(CLASSES), fill_value=0
     )

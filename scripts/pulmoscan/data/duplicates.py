@@ -1,10 +1,10 @@
-"""Images that show the same radiograph: equal pixels, or nearly.
+"""Images that show the same radiograph, with equal or nearly equal pixels.
 
 Nearly equal means that 64-bit perceptual hashes differ in at most ``MOST_BITS`` bits and that the
 images, reduced to ``COMPARED`` pixels a side, have a Pearson correlation of at least
-``LEAST_CORRELATION``. The hash alone does not do: chest radiographs look alike, and of 319,600
-pairs of 800 images 110 have such hashes while two show the same radiograph. Those two correlate at
-1 and 0.997, the next pair at 0.958.
+``LEAST_CORRELATION``. The hash alone is not enough: chest radiographs look alike, and of the
+319,600 pairs of 800 images, 110 have such hashes while two show the same radiograph. Those two
+correlate at 1 and 0.997, the next pair at 0.958.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 import cv2
 import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 MOST_BITS = 8
 LEAST_CORRELATION = 0.98
@@ -19,15 +21,15 @@ COMPARED = 64
 PAIR_COLUMNS = ("kind", "a", "b", "distance", "correlation")
 
 _HASHED = 32
-_BLOCK = 32  # images whose hashes, or pixels, are compared at a time: they fit a cache
+_BLOCK = 32  # images whose hashes, or pixels, are compared at a time: as many as fit the cache
 
 
 def perceptual_hash(image: np.ndarray) -> np.uint64:
     """Return the DCT hash of an image.
 
     Method: Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions" (2010), the
-    DCT based hash: reduced to 32 x 32, a bit for each of the 8 x 8 lowest frequencies, set where
-    the coefficient is above their median. The constant term is one of them here.
+    DCT based hash: reduced to 32 x 32, one bit for each of the 8 x 8 lowest frequencies, set if the
+    coefficient is above their median. The constant term is one of them here.
 
     Args:
         image: s x s uint8.
@@ -42,15 +44,15 @@ def perceptual_hash(image: np.ndarray) -> np.uint64:
 
 
 def reduced(image: np.ndarray) -> np.ndarray:
-    """Return an image as it is compared: ``COMPARED`` x ``COMPARED`` uint8, area averages."""
+    """Return an image in the size of comparisons: ``COMPARED`` x ``COMPARED`` uint8, averaged."""
     return cv2.resize(image, (COMPARED, COMPARED), interpolation=cv2.INTER_AREA)
 
 
 def find(contents: Sequence[str], hashes: np.ndarray, thumbnails: np.ndarray) -> pd.DataFrame:
     """Return the pairs of images that show the same radiograph.
 
-    Of images with equal pixels the first stands for all: it is paired with each other one, and
-    alone takes part in the search for near duplicates, so that n equal images give n - 1 pairs.
+    Of images with equal pixels the first stands for all: it is paired with each of the others, and
+    it alone takes part in the search for near duplicates, so that n equal images give n - 1 pairs.
 
     Args:
         contents: n texts, equal for images with equal pixels.
@@ -58,8 +60,8 @@ def find(contents: Sequence[str], hashes: np.ndarray, thumbnails: np.ndarray) ->
         thumbnails: n x ``COMPARED`` x ``COMPARED`` uint8, see `reduced`.
 
     Returns:
-        A row a pair: ``kind`` (exact or near), ``a`` and ``b`` (positions, a < b), ``distance`` of
-        their hashes in bits and ``correlation``; sorted by a and b.
+        One row per pair: ``kind`` (exact or near), ``a`` and ``b`` (positions, a < b), ``distance``
+        of their hashes in bits, and ``correlation``; sorted by a and b.
     """
     first: dict[str, int] = {}
     rows: list[tuple[str, int, int, int, float]] = []
@@ -83,28 +85,17 @@ def groups(pairs: pd.DataFrame, count: int) -> np.ndarray:
     """Return the duplicate group of each image: connected images form one.
 
     Args:
-        pairs: a row a pair with ``a`` and ``b``, as `find` gives them.
+        pairs: one row per pair with ``a`` and ``b``, as `find` returns them.
         count: number of images.
 
     Returns:
         ``count`` integers: the position of the group's first image, -1 for an image without
         duplicates.
     """
-    # Of each position an earlier one of its group, or itself where it is the first (union-find).
-    earlier = list(range(count))
-
-    def first(position: int) -> int:
-        while earlier[position] != position:
-            earlier[position] = earlier[earlier[position]]  # the next search is shorter
-            position = earlier[position]
-        return position
-
-    for a, b in zip(pairs["a"].tolist(), pairs["b"].tolist(), strict=True):
-        one, other = sorted((first(a), first(b)))
-        earlier[other] = one
-    found = np.array([first(position) for position in range(count)], np.intp)
-    sizes = np.bincount(found, minlength=count)
-    return np.where(sizes[found] > 1, found, -1)
+    links = coo_array((np.ones(len(pairs), bool), (pairs["a"], pairs["b"])), (count, count))
+    _, component = connected_components(links, directed=False)
+    _, first, sizes = np.unique(component, return_index=True, return_counts=True)
+    return np.where(sizes[component] > 1, first[component], -1)
 
 
 def _candidates(hashes: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:

@@ -17,7 +17,7 @@ def histograms(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     Returns:
         2 x 256 int32: the whole image, inside the mask.
     """
-    # Level and mask at a time: one pass. OpenCV counts in float32, exact up to 16 million pixels.
+    # Level and mask together, in one pass. OpenCV counts in float32, exact up to 16 million pixels.
     counts = cv2.calcHist([image, mask], [0, 1], None, [LEVELS, 2], [0, LEVELS, 0, 2])
     outside, inside = counts.astype(np.int32).T
     return np.array([outside + inside, inside])
@@ -44,10 +44,10 @@ def add_pixels(sums: np.ndarray, image: np.ndarray, mask: np.ndarray) -> None:
     """Add an image to sums of images, whole and inside its mask.
 
     Args:
-        sums: 2 x s x s float32 to add to: whole, inside the mask. They are whole numbers, and exact
-            up to ``MOST_SUMMED`` images.
+        sums: 2 x s x s float32 to add to: whole, inside the mask. They are whole numbers, exact up
+            to ``MOST_SUMMED`` images.
         image: s x s uint8.
-        mask: s x s uint8, 1 inside the lungs; outside, an image counts as black.
+        mask: s x s uint8, 1 inside the lungs; outside, the second sum takes the image as black.
     """
     cv2.accumulate(image, sums[0])
     cv2.accumulate(image, sums[1], mask=mask)

@@ -1,4 +1,4 @@
-"""The labels of a sampling: what a network or a classifier learns to tell apart."""
+"""The labels of a sampling, which a network or a classifier learns to tell apart."""
 
 from pathlib import Path
 
@@ -6,10 +6,15 @@ import pandas as pd
 
 
 def labels_of(sampling: pd.DataFrame, path: str | Path) -> list[str]:
-    """Return the labels of a sampling, sorted; raise ``ValueError`` where it cannot be trained on.
+    """Return the labels of a sampling, sorted.
 
-    It needs images to train and to validate on, at least two labels among the former, and no
-    validation or test image with a label that is not trained.
+    Args:
+        sampling: a table of ``samplings.select``.
+        path: its file, for messages.
+
+    Raises:
+        ValueError: no training is possible: there are no images to train or to validate on, fewer
+            than two labels to train, or validation or test images with a label that is not trained.
     """
     counts = sampling["split"].value_counts()
     for split in ("train", "validation"):

@@ -16,7 +16,7 @@ _BY_KEY = {name.casefold().replace("_", " "): name for name in CLASSES}
 
 
 def canonical_class(name: str) -> str:
-    """Return the class that ``name`` spells; raise ``ValueError`` when there is none."""
+    """Return the class that ``name`` spells; raise ``ValueError`` if it spells none."""
     try:
         return _BY_KEY[name.casefold().replace("_", " ").strip()]
     except KeyError:
@@ -24,18 +24,19 @@ def canonical_class(name: str) -> str:
 
 
 def canonical_image(name: str) -> str:
-    """Return the canonical name of an image, without extension: ``NORMAL-12`` gives ``Normal-12``.
+    """Return the canonical name of an image, without suffix: ``NORMAL-12`` gives ``Normal-12``.
 
-    Raises ``ValueError`` when the part before the last dash is not a class, or the name no text.
+    Raises ``ValueError`` if the part before the last dash is not a class, or the part after it has
+    characters that cannot be printed.
     """
     class_name, dash, number = name.rpartition("-")
     if not dash or not number.strip().isprintable():
-        raise ValueError(f"no image name {name!r}: expected <class>-<number>")
+        raise ValueError(f"{name!r} is not an image name: expected <class>-<number>")
     return f"{canonical_class(class_name)}-{number.strip()}"
 
 
 def canonical_path(path: str | PurePosixPath) -> PurePosixPath | None:
-    """Return where a file of any copy of the database belongs, or None when it is not part of it.
+    """Return where a file of any copy of the database belongs, or None if it is not part of it.
 
     ``path`` is relative to any folder above the classes, with ``/`` between its parts, so that the
     folders an archive wraps around the database do not matter.

@@ -1,4 +1,4 @@
-"""The packed arrays, read block by block: what the audit computes from pixels."""
+"""What the audit computes from pixels: the packed arrays, read block by block."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from pulmoscan.data import duplicates, intensity
 from pulmoscan.data.layout import CLASSES
 from pulmoscan.storage import arrays
 
-BLOCK = 128  # images of a block
+BLOCK = 128  # images in a block
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Measured:
         histograms: n x 2 x 256 int32, see ``intensity.histograms``.
         hashes: n uint64, see ``duplicates.perceptual_hash``.
         thumbnails: n x 64 x 64 uint8, see ``duplicates.reduced``.
-        summed: n integers: in which sum an image is, -1 for none.
+        summed: n integers: the position in ``sums`` of the sum that includes an image, -1 for none.
         sums: For each class 2 x s x s float64, whole numbers: the pixelwise sum of its images,
             whole, and with black outside the mask.
     """
@@ -36,7 +36,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Packed:
-    """The packed arrays. Each read maps a file anew, so that no more than a block stays in memory.
+    """The packed arrays. Each read maps a file anew, so that only one block stays in memory.
 
     Attributes:
         images: File with n x s x s uint8 grey levels.
@@ -52,7 +52,7 @@ class Packed:
         return images, masks
 
     def check(self, count: int) -> None:
-        """Raise ``ValueError`` unless both are whole arrays of ``count`` images of one size."""
+        """Raise ``ValueError`` unless both are complete arrays of ``count`` images of one size."""
         images, masks = arrays.NpyFile(self.images), arrays.NpyFile(self.masks)
         for stored in (images, masks):
             if len(stored) != count:
@@ -70,7 +70,7 @@ class Packed:
         """Read every packed image once.
 
         Args:
-            decoded: one row a packed image with ``class, defects``; one with defects is in no sum.
+            decoded: one row per packed image: ``class, defects``; those with defects are in no sum.
             map_: applies a function to the blocks.
         """
         side = duplicates.COMPARED
@@ -103,8 +103,8 @@ class Packed:
 
         Args:
             measured: what `measure` returned.
-            images: one row a packed image with ``class, defects``, which may have more defects than
-                were known then.
+            images: one row per packed image with ``class, defects``, which may have more defects
+                than were known then.
 
         Returns:
             4 x 2 x s x s float32 in 0..255, classes in the order of ``CLASSES``: whole, and with
@@ -131,7 +131,7 @@ def _class_of_usable(images: pd.DataFrame) -> np.ndarray:
 
 
 def _add(sums: dict[int, np.ndarray], position: int, image: np.ndarray, mask: np.ndarray) -> None:
-    """Add an image to the sum at ``position``, where that is not -1; a first one begins it."""
+    """Add an image to the sum at ``position``, which the first one begins; -1 stands for none."""
     if position >= 0:
         if position not in sums:
             sums[position] = np.zeros((2, *image.shape), np.float32)

@@ -1,7 +1,7 @@
 """The database's metadata tables, and where they disagree with the images.
 
-One ``<Class>.metadata.xlsx`` a class with the columns FILE NAME, FORMAT, SIZE and URL. Only values
-are read; formulas are not evaluated.
+One ``<Class>.metadata.xlsx`` per class, with the columns FILE NAME, FORMAT, SIZE and URL. Only
+values are read; formulas are not evaluated.
 """
 
 import re
@@ -21,24 +21,24 @@ ERROR_COLUMNS = ("class", "image", "error", "value", "expected")
 
 # The largest table of the database has 10,192 rows and some 3 million bytes of XML.
 MOST_UNPACKED = 64 << 20  # bytes
-MOST_CELLS = 2**21  # of all rows together, empty rows counted as one
+MOST_CELLS = 2**21  # of all rows together, an empty row counted as one cell
 
 
 class _TooLargeError(ValueError):
-    """The file holds more than any table of the database."""
+    """The file holds more than any table of the database does."""
 
 
 def read_rows(content: bytes) -> list[dict[str, str]]:
     """Return the rows of the first sheet of an xlsx file.
 
     The first row that is not empty is the header, matched without regard to case. Unknown columns
-    are left out, empty rows too.
+    and empty rows are left out.
 
     Returns:
         For each row the text of the columns ``NEEDED`` that the sheet has; "" for an empty cell.
 
     Raises:
-        ValueError: the file cannot be read, is far larger than a table of the database, or has no
+        ValueError: the file cannot be parsed, is far larger than a table of the database, or has no
             column FILE NAME.
     """
     try:
@@ -47,7 +47,7 @@ def read_rows(content: bytes) -> list[dict[str, str]]:
     except _TooLargeError:
         raise
     except Exception as error:
-        # openpyxl checks little: a damaged file ends in whatever its parts raise.
+        # openpyxl checks little: a damaged file makes it raise anything.
         raise ValueError(f"{type(error).__name__}: {error}".splitlines()[0]) from error
     header = [name.upper().replace("_", " ") for name in cells[0]] if cells else []
     if NEEDED[0] not in header:
@@ -60,7 +60,7 @@ def read_rows(content: bytes) -> list[dict[str, str]]:
 
 
 def _check_size(content: bytes) -> None:
-    """Raise ``_TooLargeError`` for a file that would fill the memory when it is unpacked."""
+    """Raise ``_TooLargeError`` for a file that would fill the memory when unpacked."""
     with zipfile.ZipFile(BytesIO(content)) as parts:
         entries = parts.infolist()
     unpacked = sum(entry.file_size for entry in entries)
@@ -78,7 +78,7 @@ def _cells(content: bytes) -> list[list[str]]:
     sheet.reset_dimensions()  # the size that a file states for its sheet may be wrong
     cells, count = [], 0
     for row in sheet.iter_rows(values_only=True):
-        # A row may call itself the billionth: openpyxl then gives all that come before.
+        # A row may claim to be the billionth: openpyxl then yields all rows before it.
         count += max(len(row), 1)
         if count > MOST_CELLS:
             raise _TooLargeError(f"its sheet has more than {MOST_CELLS:,} cells")
@@ -94,16 +94,16 @@ def check(
     """Join the metadata to the images.
 
     Args:
-        images: one row an image with ``image, class, width, height``; width 0 where the image could
+        images: one row per image with ``image, class, width, height``; width 0 if the image could
             not be read, whose size is then not compared.
-        contents: for each class its xlsx file, None when there is none.
+        contents: for each class its xlsx file, None if there is none.
 
     Returns:
-        The source of each image, aligned with ``images`` (``sources.UNKNOWN`` without a row or
-        URL), and a table with the columns ``class, image, error, value, expected``, one row an
-        error: a file that is missing or damaged (then nothing more is said of its class), a column
-        that is missing, a row without image, a second row of one image (the first counts), a
-        format or size that is not the image's, an unknown source, an image without row.
+        The source of each image, aligned with ``images`` (``collections.UNKNOWN`` without a row or
+        URL), and a table with the columns ``class, image, error, value, expected``, one row per
+        error: a file that is missing or damaged (the only error then for its class), a missing
+        column, a row without image, a second row of one image (the first counts), a format or size
+        that is not the image's, an unknown source, an image without row.
     """
     source = pd.Series(collections.UNKNOWN, images.index, dtype="str", name="source")
     errors: list[tuple[str, str, str, str, str]] = []
@@ -171,7 +171,7 @@ def _text(value: object) -> str:
 
 
 def _image(name: str) -> str:
-    """Return the canonical name of an image, or ``name`` itself when it is none."""
+    """Return the canonical name of an image, or ``name`` itself if it is not one."""
     try:
         return canonical_image(re.sub(r"\.png$", "", name, flags=re.IGNORECASE))
     except ValueError:

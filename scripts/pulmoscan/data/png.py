@@ -21,13 +21,13 @@ _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 
 
 @dataclass(frozen=True)
 class Header:
-    """What a PNG says of itself.
+    """What a PNG says about itself.
 
     Attributes:
         width: Width in pixels.
         height: Height in pixels.
-        mode: ``L`` (grey), ``RGB``, ``P`` (palette), ``LA``, ``RGBA``, followed by the bits a
-            channel where they are not 8: ``L16``.
+        mode: ``L`` (grey), ``RGB``, ``P`` (palette), ``LA``, ``RGBA``, followed by the bits per
+            channel unless they are 8: ``L16``.
     """
 
     width: int
@@ -36,13 +36,13 @@ class Header:
 
 
 def checked_header(data: bytes) -> Header:
-    """Return the header of a whole and undamaged PNG file.
+    """Return the header of a complete and undamaged PNG file.
 
     Args:
         data: the content of the file.
 
     Raises:
-        ValueError: with the reason, when the file is no PNG, is cut off, has a chunk whose checksum
+        ValueError: with the reason. The file is not a PNG, is cut off, has a chunk whose checksum
             is wrong, announces more than ``MOST_PIXELS`` pixels or ``MOST_BYTES`` decoded bytes, or
             is an animation, which decoders show in different ways. Whether the pixels can be
             decoded is left to the decoder.

@@ -25,11 +25,11 @@ _one_large = threading.Lock()
 
 @dataclass
 class Radiograph:
-    """What a pair of files holds. Numbers are 0 (means NaN, text empty) where it cannot be read.
+    """What a pair of files holds. Where it cannot be read, numbers are 0, means NaN, text empty.
 
     Attributes:
-        image: s x s uint8 grey levels; zeros when the image cannot be read.
-        mask: s x s uint8, 1 inside the lungs; zeros when the mask cannot be used.
+        image: s x s uint8 grey levels; zeros if the image cannot be read.
+        mask: s x s uint8, 1 inside the lungs; zeros if the mask cannot be used.
         width: Of the image as stored, in pixels.
         height: Of the image as stored, in pixels.
         mode: ``png.Header.mode`` of the image.
@@ -37,11 +37,11 @@ class Radiograph:
         mask_width: Of the mask as stored, in pixels.
         mask_height: Of the mask as stored, in pixels.
         mask_binary: Whether the mask holds only 0 and 255. Other values are no defect: above 127
-            counts as lung, which is what a mask saved with smooth edges means.
+            counts as lung, as a mask saved with smooth edges means it.
         mean: Mean grey level (0..255) of the image at its stored size.
         sd: Standard deviation (divided by n) of the same.
         pixel_sha256: SHA-256 of the grey pixels (uint8, row by row) at the stored size.
-        defects: Reasons why the pair cannot be used; empty when it can.
+        defects: Reasons why the pair cannot be used; empty if it can.
     """
 
     image: np.ndarray
@@ -66,14 +66,13 @@ def read(
 
     Args:
         image_file: content of the image's PNG file.
-        mask_file: content of the mask's, None when there is none.
+        mask_file: content of the mask's, None if there is none.
         image: s x s uint8 to write the image to.
         mask: s x s uint8 to write the mask to.
 
     Returns:
-        The pair, which holds ``image`` and ``mask``. The mask is resized to its nearest pixels
-        where it has another size than s. Nothing is raised for a bad file: ``defects`` says what is
-        wrong.
+        The pair, which holds ``image`` and ``mask``. A mask of another size than s is resized to
+        its nearest pixels. Nothing is raised for a bad file: ``defects`` says what is wrong.
     """
     pair = Radiograph(image, mask)
     try:
@@ -135,7 +134,7 @@ def _read_mask(pair: Radiograph, file: bytes | None) -> bool:
         )
         return False
     if grey.shape != pair.mask.shape:
-        # Nearest pixels keep grey levels as they are, so what is above 127 may be asked after.
+        # Nearest pixels keep grey levels as they are, so that the threshold may come later.
         grey = cv2.resize(grey, pair.mask.shape, interpolation=cv2.INTER_NEAREST)
     cv2.threshold(grey, 127, 1, cv2.THRESH_BINARY, dst=pair.mask)
     inside = cv2.countNonZero(pair.mask)
@@ -147,9 +146,9 @@ def _read_mask(pair: Radiograph, file: bytes | None) -> bool:
 
 
 def _fits(mask: tuple[int, int], image: tuple[int, int]) -> bool:
-    """Return whether both show one field of view: the same size, or as the database has them.
+    """Return whether both show one field of view: the same size, or sizes as in the database.
 
-    A mask of any other size is scaled by a guess, and a wrong guess shows in no later number.
+    A mask of any other size would be scaled by guess, and no later number would show a wrong guess.
     """
     return mask == image or (mask == DATABASE_MASK and image[0] == image[1])
 
@@ -165,7 +164,7 @@ def _decoded(file: bytes, header: png.Header, flags: int) -> np.ndarray:
 
 
 def _binary(grey: np.ndarray) -> bool:
-    """Return whether h x w uint8 pixels are 0 or 255: as many 255 as not 0 give such a sum."""
+    """Return whether all h x w uint8 pixels are 0 or 255: only then do they have this sum."""
     return cv2.sumElems(grey)[0] == 255 * cv2.countNonZero(grey)
 
 

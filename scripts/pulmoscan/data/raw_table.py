@@ -1,12 +1,12 @@
 """The table of the downloaded files, read as pairs of image and mask."""
 
-import csv
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from pulmoscan.data.layout import CLASSES
+from pulmoscan.data.layout import CLASSES, METADATA_SUFFIX
+from pulmoscan.storage import tables
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class RawFile:
 
 @dataclass(frozen=True)
 class Pair:
-    """An image of the data set and its mask, None when there is none."""
+    """An image of the data set and its mask, None if there is none."""
 
     name: str
     class_name: str
@@ -34,18 +34,11 @@ def read(table: Path) -> list[RawFile]:
         OSError: the table cannot be read.
         ValueError: it is damaged, or lacks a column.
     """
-    try:
-        with table.open(newline="", encoding="utf-8") as stream:
-            reader = csv.DictReader(stream, delimiter="\t")
-            rows, columns = list(reader), reader.fieldnames or ()
-    except OSError as error:
-        raise OSError(f"cannot read {table}: {error.strerror}; run the download again") from error
-    except (ValueError, csv.Error) as error:
-        raise ValueError(f"{table} is damaged ({error}): run the download again") from error
-    for name in ("file", "sha256"):
-        if name not in columns:
-            raise ValueError(f"{table} has no column {name!r}: run the download again")
-    return [RawFile(PurePosixPath(row["file"]), row["sha256"]) for row in rows]
+    rows = tables.read(table, "the download", text=("file", "sha256"))
+    return [
+        RawFile(PurePosixPath(file), sha256)
+        for file, sha256 in zip(rows["file"], rows["sha256"], strict=True)
+    ]
 
 
 def content(raw: Path, file: RawFile) -> bytes:
@@ -81,6 +74,16 @@ def pairs(files: Sequence[RawFile]) -> list[Pair]:
         expected = ", ".join(f"{name}/images/*.png" for name in missing)
         raise ValueError(f"the data set has no images of {', '.join(missing)}: expected {expected}")
     return sorted(found, key=lambda pair: (CLASSES.index(pair.class_name), _number(pair.name)))
+
+
+def metadata_contents(raw: Path, files: Sequence[RawFile]) -> dict[str, bytes | None]:
+    """Return the content of the metadata file of each class, None for one that is missing.
+
+    Raises as `content` does.
+    """
+    by_path = {str(file.path): file for file in files}
+    found = {name: by_path.get(name + METADATA_SUFFIX) for name in CLASSES}
+    return {name: file and content(raw, file) for name, file in found.items()}
 
 
 def masks_without_image(files: Sequence[RawFile]) -> list[RawFile]:

@@ -16,6 +16,7 @@ import pack
 import pandas as pd
 import pytest
 import small_database as small
+from pulmoscan.data import pack as packing
 from pulmoscan.data import png, radiographs
 
 IMAGE = "COVID/images/COVID-2.png"
@@ -86,8 +87,8 @@ def test_blocks_and_short_writes_change_nothing(block, written, tmp_path, monkey
     raw = small.write(tmp_path / "raw")
     whole = small.packed(raw, tmp_path / "whole", size=64)
     write = os.pwrite
-    monkeypatch.setattr(pack, "BLOCK", block)
-    monkeypatch.setattr(pack, "SETTLED", 1)
+    monkeypatch.setattr(packing, "BLOCK", block)
+    monkeypatch.setattr(packing, "SYNCED", 1)
     monkeypatch.setattr(os, "pwrite", lambda file, data, at: write(file, data[:written], at))
     blocks = small.packed(raw, tmp_path / "blocks", size=64)
     for name in ("images.npy", "masks.npy", "decoded.parquet"):
@@ -276,7 +277,7 @@ def test_a_disk_that_fails_later_is_an_error_and_leaves_nothing(tmp_path, monkey
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     raw = small.write(tmp_path / "raw")
-    monkeypatch.setattr(pack, "SETTLED", 1)
+    monkeypatch.setattr(packing, "SYNCED", 1)
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match=r"^cannot write to .*packed: Input/output error$"):
         small.packed(raw, tmp_path / "results")

@@ -1,0 +1,184 @@
+"""What is in a data set and what is wrong with it: its pixels, metadata and duplicates together."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from pulmoscan.data import describe, duplicates, intensity, measures, metadata, raw_table
+from pulmoscan.data.layout import CLASSES
+
+COLUMNS = (
+    "image",
+    "class",
+    "source",
+    "width",
+    "height",
+    "mode",
+    "equal_channels",
+    "mask_width",
+    "mask_height",
+    "mask_binary",
+    "useful_area",
+    "mean",
+    "sd",
+    "mean_lungs",
+    "sd_lungs",
+    "sha256",
+    "pixel_sha256",
+    "phash",
+    "duplicate_group",
+    "defects",
+)
+_NAMED = 3  # defects that a message names
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was found, in the order of the packed arrays where it has one row per image.
+
+    Attributes:
+        images: one row per image, with the ``COLUMNS``: ``source``, the collection it comes from;
+            ``useful_area``, the share of the image (0..1) that the mask covers, null without image
+            or mask; ``mean, sd``, grey levels of the whole image at its stored size; ``mean_lungs,
+            sd_lungs``, those inside the packed mask; ``phash``, 16 hexadecimal digits;
+            ``duplicate_group``, the name of the group's first image, null without duplicates;
+            ``defects``, reasons joined by "; "; the others as in ``radiographs.Radiograph``.
+        histograms: n x 2 x 256 int32, grey levels of the packed image: whole, inside the mask;
+            zeros for an image that cannot be read.
+        mean_images: see ``measures.Packed.class_means``.
+        tables: by name: those of ``describe.tables``; ``metadata_errors``, see ``metadata.check``;
+            ``duplicates`` with ``group, kind`` (exact or near), ``image_a, image_b, distance``
+            (bits of the hash), ``correlation``; ``defects`` with ``image, class, defect``.
+    """
+
+    images: pd.DataFrame
+    histograms: np.ndarray
+    mean_images: np.ndarray
+    tables: dict[str, pd.DataFrame]
+
+
+def audit(
+    packed: measures.Packed,
+    decoded: pd.DataFrame,
+    files: Sequence[raw_table.RawFile],
+    contents: Mapping[str, bytes | None],
+    threads: int,
+) -> Audit:
+    """Audit a data set.
+
+    Args:
+        packed: the packed arrays, which are read once.
+        decoded: the table of ``pack.pack``, in the same order.
+        files: the files of the data set.
+        contents: the metadata file of each class, None if there is none.
+        threads: how many blocks of images are read at a time.
+
+    Raises:
+        OSError: an array cannot be read.
+        ValueError: an array does not belong to the table.
+    """
+    cv2.setNumThreads(1)  # the threads are ours: one block each
+    packed.check(len(decoded))
+    with ThreadPoolExecutor(threads) as pool:
+        measured = packed.measure(decoded, pool.map)
+    measured.histograms[(decoded["pixel_sha256"] == "").to_numpy()] = 0
+    images, metadata_errors, pairs = _described(decoded, measured, contents)
+    tables = describe.tables(images) | {
+        "metadata_errors": metadata_errors,
+        "duplicates": _duplicates(images, pairs),
+        "defects": _defects(images, raw_table.masks_without_image(files)),
+    }
+    means = packed.class_means(measured, images)
+    return Audit(images[list(COLUMNS)], measured.histograms, means, tables)
+
+
+def refusal(defects: pd.DataFrame) -> str:
+    """Return why a data set is refused, given its table of defects, which is not empty."""
+    named = [f"{row.image} ({row.defect})" for row in defects.head(_NAMED).itertuples()]
+    count = defects["image"].nunique()
+    more = ", ..." if len(defects) > _NAMED else ""
+    return (
+        f"{count} {'radiographs are' if count > 1 else 'radiograph is'} defective: "
+        f"{', '.join(named)}{more}; the "
+        "lines above list all. Repair or remove them, or set dataset.on_defect: exclude"
+    )
+
+
+def _described(
+    decoded: pd.DataFrame, measured: measures.Measured, contents: Mapping[str, bytes | None]
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return the images with all their columns, the metadata errors, and pairs of duplicates."""
+    images = decoded.copy()
+    images["source"], metadata_errors = metadata.check(decoded, contents)
+    whole, lungs = measured.histograms[:, 0], measured.histograms[:, 1]
+    inside = lungs.sum(axis=1)
+    images["useful_area"] = np.where(inside > 0, inside, np.nan) / np.maximum(whole.sum(axis=1), 1)
+    images["mean_lungs"], images["sd_lungs"] = intensity.moments(lungs)
+    readable = decoded["pixel_sha256"] != ""
+    images["phash"] = np.where(readable, [f"{value:016x}" for value in measured.hashes], "")
+    pairs = _duplicate_pairs(decoded, measured)
+    group = duplicates.groups(pairs, len(decoded))
+    images["duplicate_group"] = images["image"].reindex(group).where(group >= 0, None).to_numpy()
+    images["defects"] = _with_spanning_groups(images)
+    return images, metadata_errors, pairs
+
+
+def _duplicate_pairs(decoded: pd.DataFrame, measured: measures.Measured) -> pd.DataFrame:
+    """Return ``duplicates.find`` in rows of the data set.
+
+    Images that could not be read or have one grey level show no radiograph and are left out; those
+    with another defect take part, since a copy with a broken mask is still a copy.
+    """
+    levels = (measured.histograms[:, 0] > 0).sum(axis=1)
+    rows = np.flatnonzero((decoded["pixel_sha256"] != "").to_numpy() & (levels > 1))
+    shown = decoded.iloc[rows]
+    contents = [
+        f"{width}x{height} {sha256}"
+        for width, height, sha256 in zip(
+            shown["width"], shown["height"], shown["pixel_sha256"], strict=True
+        )
+    ]
+    pairs = duplicates.find(contents, measured.hashes[rows], measured.thumbnails[rows])
+    return pairs.assign(a=rows[pairs["a"]], b=rows[pairs["b"]])
+
+
+def _duplicates(images: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
+    names = images["image"].to_numpy()
+    return pd.DataFrame(
+        {
+            "group": images["duplicate_group"].to_numpy()[pairs["a"]],
+            "kind": pairs["kind"],
+            "image_a": names[pairs["a"]],
+            "image_b": names[pairs["b"]],
+            "distance": pairs["distance"],
+            "correlation": pairs["correlation"].round(6),
+        }
+    )
+
+
+def _with_spanning_groups(images: pd.DataFrame) -> pd.Series:
+    """Return the defects, with those of images whose duplicate group has several classes."""
+    defects = images["defects"].copy()
+    for group, members in images.groupby("duplicate_group"):
+        found = [name for name in CLASSES if (members["class"] == name).any()]
+        if len(found) > 1:
+            reason = f"duplicate group {group} spans {', '.join(found)}"
+            former = defects[members.index]
+            defects[members.index] = former.where(former == "", former + "; ") + reason
+    return defects
+
+
+def _defects(images: pd.DataFrame, lone_masks: Sequence[raw_table.RawFile]) -> pd.DataFrame:
+    rows = [
+        (image, class_name, defect)
+        for image, class_name, defects in images[["image", "class", "defects"]].itertuples(
+            index=False
+        )
+        for defect in filter(None, defects.split("; "))
+    ]
+    rows += [(file.path.stem, file.path.parts[0], "mask without image") for file in lone_masks]
+    return pd.DataFrame(rows, columns=["image", "class", "defect"], dtype="str")

@@ -1,0 +1,121 @@
+"""Every PNG of the data set, decoded once into two arrays that later stages read by row."""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from pulmoscan.data import radiographs, raw_table
+from pulmoscan.storage import arrays
+
+BLOCK = 8  # pairs that a thread decodes and writes at a time
+SYNCED = 32  # blocks between two waits for the disk
+COLUMNS = {
+    "width": "int32",
+    "height": "int32",
+    "mode": "str",
+    "equal_channels": "bool",
+    "mask_width": "int32",
+    "mask_height": "int32",
+    "mask_binary": "bool",
+    "mean": "float64",
+    "sd": "float64",
+    "pixel_sha256": "str",
+}
+
+
+def pack(
+    pairs: Sequence[raw_table.Pair], raw: Path, size: int, threads: int, paths: tuple[Path, Path]
+) -> pd.DataFrame:
+    """Write the packed images and masks, and return a table of what was decoded.
+
+    Each thread writes what it decoded to its place in the arrays while it is in the processor's
+    cache. The arrays are written with plain writes: a full disk then raises an error, while a store
+    to a memory-mapped file would end the process without one.
+
+    Args:
+        pairs: images with their masks, in the order of the arrays.
+        raw: folder of their files.
+        size: width and height of the packed images, in pixels.
+        threads: number of pairs that are decoded at a time.
+        paths: where to write the images (n x size x size uint8 grey levels) and the masks (the
+            same, 1 inside the lungs and 0 outside), as ``.npy``. An image or mask that cannot be
+            used is zeros.
+
+    Returns:
+        One row per pair: ``image, class``, the ``COLUMNS`` (see ``radiographs.Radiograph``),
+        ``sha256`` of the image's file, and ``defects``, joined by "; ".
+
+    Raises:
+        OSError: a file of the data set cannot be read, or an array cannot be written.
+        ValueError: a file is not the one that was downloaded.
+    """
+    cv2.setNumThreads(1)  # the threads are ours: one pair each
+
+    def work(start: int) -> list[list]:
+        # File by file, then image by image: a processor does one thing faster than two in turn.
+        contents = [
+            (
+                raw_table.content(raw, pair.image),
+                None if pair.mask is None else raw_table.content(raw, pair.mask),
+            )
+            for pair in pairs[start : start + BLOCK]
+        ]
+        images, masks = np.empty((2, len(contents), size, size), np.uint8)
+        rows = []
+        for files_of_pair, image, mask in zip(contents, images, masks, strict=True):
+            radiograph = radiographs.read(*files_of_pair, image, mask)
+            values = [getattr(radiograph, column) for column in COLUMNS]
+            rows.append([*values, "; ".join(radiograph.defects)])
+        for file, begin, rows_of_file in zip(files, begins, (images, masks), strict=True):
+            _write_at(file, begin + start * size**2, rows_of_file)
+        return rows
+
+    with ExitStack() as stack:
+        files = [stack.enter_context(path.open("wb")) for path in paths]
+        for file in files:
+            arrays.begin(file, np.uint8, (len(pairs), size, size))
+            file.flush()
+        begins = [file.tell() for file in files]
+        pool = stack.enter_context(ThreadPoolExecutor(threads))
+        rows = []
+        for done, block in enumerate(pool.map(work, range(0, len(pairs), BLOCK)), 1):
+            rows += block
+            if done % SYNCED == 0:
+                _sync(files)
+    table = pd.DataFrame(rows, columns=[*COLUMNS, "defects"]).astype(COLUMNS)
+    table.insert(0, "image", [pair.name for pair in pairs])
+    table.insert(1, "class", [pair.class_name for pair in pairs])
+    table.insert(table.columns.get_loc("pixel_sha256"), "sha256", [p.image.sha256 for p in pairs])
+    return table
+
+
+def _write_at(file: BinaryIO, position: int, rows: np.ndarray) -> None:
+    """Write rows of an array at a position of its file."""
+    left = memoryview(rows).cast("B")
+    while left:
+        with _naming(file):
+            written = os.pwrite(file.fileno(), left, position)
+        left, position = left[written:], position + written
+
+
+def _sync(files: Sequence[BinaryIO]) -> None:
+    """Wait until what was written is on the disk: while threads decode, rather than after them."""
+    for file in files:
+        with _naming(file):
+            os.fsync(file.fileno())
+
+
+@contextmanager
+def _naming(file: BinaryIO) -> Iterator[None]:
+    """Name the folder of a file in the errors of writing it."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(f"cannot write to {Path(file.name).parent}: {error.strerror}") from error
