@@ -177,12 +177,12 @@ def _backbone_problems(settings: Mapping) -> Iterator[str]:
             f".input_size: {settings['input_size']} is too small: "
             f"{settings['backbone']} needs {backbone.smallest} pixels"
         )
-    known = backbones.ARGUMENTS.get(settings["backbone"], ())
+    known = backbone.arguments
     for key, value in settings.get("arguments", {}).items():
         if key not in known:
             takes = f"it takes {', '.join(known)}" if known else "it takes none"
             yield f".arguments: {settings['backbone']} takes no {key!r}: {takes}"
-        elif reason := backbones.unusable(settings["backbone"], key, value):
+        elif reason := backbones.expected(settings["backbone"], key, value):
             yield f".arguments.{key}: {value!r} is not {reason}"
 
 

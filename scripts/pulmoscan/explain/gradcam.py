@@ -4,29 +4,26 @@ Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient
 Localization", ICCV 2017, equations 1 and 2, on the scores before the softmax.
 """
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
-import pandas as pd
+from scipy.special import softmax
 
 from pulmoscan.backends.gradients import score_gradients
-from pulmoscan.data.layout import CLASSES, canonical_image
 from pulmoscan.inputs import pixels
+from pulmoscan.networks.heads import LOGITS
 
 if TYPE_CHECKING:
     import keras
 
-SCORES = "logits"
-
-# Kinds of layers, by parts of their names, whose output is an image without being a feature map
-# that a convolution ends in: they pool, drop, move or augment.
+# Parts of the names of layer classes whose output looks like a feature map but does not end a
+# convolution: they pool, drop, move or augment.
 NOT_A_MAP = ("Pooling", "Dropout", "Padding", "Cropping", "Reshape", "Random")
 
 
 class Explanations(NamedTuple):
-    """What `Explainer.explain` returns, one row an image.
+    """What `Explainer.explain` returns, one row per image.
 
     Attributes:
         maps: n x h x w float32 in 0..1, at the resolution of the feature map.
@@ -40,14 +37,20 @@ class Explanations(NamedTuple):
 
 
 class Explainer:
-    """A network cut at its last convolutional feature map: one pass before it, gradients behind."""
+    """A network cut at its last convolutional feature map: one pass up to it, gradients after it.
+
+    Attributes:
+        layer: the layer that makes the feature map.
+        input_size: of the network, in pixels.
+        classes: their number.
+    """
 
     def __init__(self, model: "keras.Model") -> None:
-        """Cut a flat functional model with a layer ``logits``; see `last_feature_map`."""
+        """Cut a flat functional model that has a layer ``logits``; see `last_feature_map`."""
         import keras
 
         self.layer = last_feature_map(model)
-        scores = model.get_layer(SCORES).output
+        scores = model.get_layer(LOGITS).output
         self.input_size = int(model.input.shape[1])
         self.classes = int(scores.shape[-1])
         self._forward = keras.Model(model.input, [self.layer.output, scores])
@@ -58,7 +61,7 @@ class Explainer:
 
         Args:
             shown: n x s x s uint8, what the network sees (see `pixels.apply`).
-            batch_size: images computed at once, which changes no more than the last bits.
+            batch_size: images computed at once; it changes the last bits at most.
 
         Returns:
             Maps, probabilities and predicted classes.
@@ -76,7 +79,7 @@ class Explainer:
         targets = scores.argmax(axis=1)
         features = features.astype(np.float32)
         gradients = score_gradients(self._tail, features, targets)
-        return Explanations(class_activation(features, gradients), _softmax(scores), targets)
+        return Explanations(class_activation(features, gradients), softmax(scores, axis=1), targets)
 
 
 def last_feature_map(model: "keras.Model") -> "keras.layers.Layer":
@@ -136,42 +139,3 @@ def resized(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     for index, one in enumerate(maps):
         result[index] = cv2.resize(one, (width, height), interpolation=cv2.INTER_LINEAR)
     return result
-
-
-def energy_inside(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """Return the share of each map's sum that lies where its mask is 1 (n, NaN for a zero map)."""
-    inside = (maps * masks).sum(axis=(1, 2), dtype=np.float64)
-    total = maps.sum(axis=(1, 2), dtype=np.float64)
-    return np.divide(inside, total, out=np.full(len(maps), np.nan), where=total > 0)
-
-
-def choose(sampling: pd.DataFrame, settings: Mapping) -> pd.DataFrame:
-    """Return the images of a sampling to explain, in the order of ``row``.
-
-    These are ``per_class`` test images of each class, drawn by ``seed`` (a smaller number draws
-    some of the same), and those of ``images`` that the sampling tests or validates on.
-
-    Args:
-        sampling: ``row, image, class, label, split`` of the images of a sampling.
-        settings: ``explain`` of the configuration: ``per_class``, ``seed`` and ``images``, names in
-            any spelling of the database.
-
-    Returns:
-        The rows of ``sampling`` that are chosen.
-
-    Raises:
-        ValueError: for a name that is none of the database's.
-    """
-    named = {canonical_image(image) for image in settings.get("images") or ()}
-    unseen = sampling[sampling["split"] != "train"]
-    chosen = set(unseen["image"]) & named
-    for class_name, members in unseen[unseen["split"] == "test"].groupby("class"):
-        names = sorted(members["image"])
-        rng = np.random.default_rng([settings["seed"], CLASSES.index(class_name)])
-        chosen.update(names[i] for i in rng.permutation(len(names))[: settings["per_class"]])
-    return unseen[unseen["image"].isin(chosen)].sort_values("row", ignore_index=True)
-
-
-def _softmax(scores: np.ndarray) -> np.ndarray:
-    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)

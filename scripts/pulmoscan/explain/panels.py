@@ -1,4 +1,4 @@
-"""The picture of one Grad-CAM: the radiograph, what the network saw and where, and its answer."""
+"""Pictures of Grad-CAM: the radiograph, what the network saw, where it looked, and its answer."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,13 +6,17 @@ from pathlib import Path
 import cv2
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
-mpl.rcParams["text.parse_math"] = False  # a dollar sign in a name begins no formula
+from pulmoscan.explain.scores import PROBABILITY
+from pulmoscan.storage.atomic import replacing
+
+mpl.rcParams["text.parse_math"] = False  # a dollar sign in a name does not begin a formula
 SIZE = (12.0, 3.6)  # inches
 DPI = 100
 OPACITY = 0.5  # of the map over the radiograph
@@ -24,7 +28,7 @@ TRUE, OTHER = "#2a7f4f", "#8a8f98"
 class Panel:
     """A panel of four parts, laid out once and filled for every image of a run.
 
-    Laying out and making the axes takes three quarters of the time of a picture.
+    The layout and the axes take three quarters of the time of a picture.
     """
 
     def __init__(self, labels: Sequence[str]) -> None:
@@ -66,8 +70,8 @@ class Panel:
             mask: s x s, 1 inside the lungs; their outline is drawn over the map.
             cam: s x s float32 in 0..1.
             probabilities: of the labels, 0..1.
-            title: one line above the panel.
-            label: the true label, whose bar has its own colour.
+            title: line above the panel.
+            label: the true label, whose bar has a colour of its own.
         """
         parts = (image, shown, overlay(image, mask, cam))
         for picture, part in zip(self._pictures, parts, strict=True):
@@ -82,6 +86,47 @@ class Panel:
             number.set_text(f"{value:.2f}")
         self._title.set_text(title)
         self._figure.savefig(path)
+
+
+def write_panels(
+    folder: Path,
+    table: pd.DataFrame,
+    labels: Sequence[str],
+    images: np.ndarray,
+    shown: np.ndarray,
+    masks: np.ndarray,
+    cams: np.ndarray,
+) -> None:
+    """Write a panel ``<image>.png`` for each image, and remove those of images no longer chosen.
+
+    Args:
+        folder: of the panels.
+        table: one row per image, see `scores.table`.
+        labels: of the network.
+        images: n x s x s uint8, the whole radiographs.
+        shown: n images uint8, what the network saw of them, at its own size.
+        masks: n x s x s, 1 inside the lungs.
+        cams: n x s x s float32 in 0..1.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for panel in folder.glob("*.png"):
+        panel.unlink()
+    panel = Panel(labels)
+    for index, row in table.iterrows():
+        probabilities = [row[f"{PROBABILITY}{label}"] for label in labels]
+        certainty = row[f"{PROBABILITY}{row['predicted']}"]
+        title = f"{row['image']}: {row['label']}, predicted {row['predicted']} ({certainty:.2f})"
+        with replacing(folder / f"{row['image']}.png") as path:
+            panel.draw(
+                path,
+                images[index],
+                shown[index],
+                masks[index],
+                cams[index],
+                probabilities,
+                title,
+                row["label"],
+            )
 
 
 def overlay(image: np.ndarray, mask: np.ndarray, cam: np.ndarray) -> np.ndarray:

@@ -1,18 +1,9 @@
-"""Small random movements of training images: one affine warp and a change of intensity each."""
+"""Small random movements of training images: an affine warp and a change of intensity."""
 
 from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
-
-KEYS = ("translation", "rotation", "zoom", "intensity", "flip")
-
-
-def validate(settings: Mapping) -> None:
-    """Raise ``ValueError`` for a key that `augment` does not know."""
-    for key in settings:
-        if key not in KEYS:
-            raise ValueError(f"unknown augmentation {key!r}: it is one of {', '.join(KEYS)}")
 
 
 def augment(
@@ -20,24 +11,23 @@ def augment(
 ) -> np.ndarray:
     """Return randomly moved copies of images.
 
-    What happens to an image depends on ``(seed, epoch, row)`` alone, not on its batch. Shares are
-    uniform between minus and plus the setting: ``translation`` of the width and of the height,
+    What happens to an image depends on ``(seed, epoch, row)`` alone, not on its batch. Amounts are
+    uniform between minus and plus the setting: ``translation`` as a share of width and height,
     ``rotation`` in degrees about the centre, ``zoom`` (0.15: scaled by 0.85 to 1.15), and
-    ``intensity`` (0.1: multiplied by 0.9 to 1.1, cut at 255); ``flip`` mirrors every second image
-    on average. All movements are one bilinear warp, and what comes from outside the image is black,
-    as it is outside the mask.
+    ``intensity`` (0.1: multiplied by 0.9 to 1.1, clipped at 255); ``flip`` mirrors every second
+    image on average. All movements are one bilinear warp, and what comes from outside the image is
+    black, as it is outside the mask.
 
     Args:
         images: n x s x s uint8.
         settings: ``translation, rotation, zoom, intensity, flip``; a missing one does nothing.
         seed: of the training.
         epoch: counted from 0.
-        rows: n numbers, one an image, that name it in the packed arrays.
+        rows: n rows of the packed arrays, one per image.
 
     Returns:
         n x s x s float32 in 0..255.
     """
-    validate(settings)
     moved = np.empty(images.shape, np.float32)
     for index, (image, row) in enumerate(zip(images, rows, strict=True)):
         random = np.random.default_rng([seed, epoch, int(row)])

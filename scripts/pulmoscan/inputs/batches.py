@@ -18,16 +18,19 @@ from pulmoscan.storage.arrays import NpyFile
 # Bytes of pixels that are computed once; above, they are computed by batch. A constant, so that
 # memory does not grow with the data.
 IN_MEMORY = 256 << 20
-CHUNK = 256  # images of which the pixels are computed at a time
 
 
 @dataclass(frozen=True)
 class Pixels:
     """Images of the packed arrays as a network sees them.
 
-    ``images`` and ``masks`` are the packed arrays, or their files (see `arrays.NpyFile`),
-    ``settings`` an entry of ``pixels:``, ``size`` the network's input size. ``kept`` holds the
-    pixels of the rows ``kept_rows`` (sorted).
+    Attributes:
+        images: the packed images, or their file.
+        masks: the packed masks, or their file.
+        settings: an entry of ``pixels:``.
+        size: the input size of the network in pixels; no matter for histograms.
+        kept: the pixels of ``kept_rows`` in memory, None where there are none.
+        kept_rows: rows of the packed arrays, sorted.
     """
 
     images: np.ndarray | NpyFile
@@ -44,14 +47,15 @@ class Pixels:
         return pixels.apply(self.images[rows], self.masks[rows], self.settings, self.size)
 
     def keep(self, rows: np.ndarray, limit: int = IN_MEMORY) -> "Pixels":
-        """Return the same with the pixels of ``rows`` in memory, where they fit ``limit`` bytes."""
+        """Return the same with the pixels of ``rows`` in memory, if they fit in ``limit`` bytes."""
         rows = np.unique(rows)
         first = self.read(rows[:1])
         if first.nbytes * len(rows) > limit:
             return self
         kept = np.empty((len(rows), *first.shape[1:]), first.dtype)
-        for start in range(0, len(rows), CHUNK):
-            kept[start : start + CHUNK] = self.read(rows[start : start + CHUNK])
+        for start in range(0, len(rows), pixels.BATCH):
+            part = slice(start, start + pixels.BATCH)
+            kept[part] = self.read(rows[part])
         return Pixels(self.images, self.masks, self.settings, self.size, kept, rows)
 
 
@@ -59,9 +63,10 @@ class Pixels:
 class Features:
     """Cached outputs of the frozen part of a network.
 
-    ``values`` is n x D, a row for each of the sorted rows ``rows`` of the packed arrays: the
-    tensors that cross the cut, each flattened, one after the other. ``tensors`` describes them:
-    ``layer``, the name of the layer that makes it, and ``shape`` without the axis of images.
+    Attributes:
+        values: n x D, the tensors that cross the cut, flattened and side by side.
+        rows: n rows of the packed arrays that they belong to, sorted.
+        tensors: ``layer``, the name of the layer that makes each, and its ``shape`` for one image.
     """
 
     values: np.ndarray | NpyFile
@@ -72,21 +77,21 @@ class Features:
     def open(cls, path: Path) -> "Features":
         """Return the features in a file of ``features.py``, which wrote two others beside it.
 
-        Raises ``ValueError`` where the three do not belong together.
+        Raises ``ValueError`` where the three files do not belong together.
         """
         values = NpyFile(path)
         rows = np.load(cached_features.rows_file(path), allow_pickle=False)
         tensors = cached_features.description(path)["tensors"]
-        told = (len(rows), sum(cached_features.sizes(tensors)))
-        if values.shape != told:
+        described = (len(rows), sum(cached_features.sizes(tensors)))
+        if values.shape != described:
             raise ValueError(
-                f"{path} has the shape {values.shape}, but the files beside it tell of {told}: "
-                "run the features stage again"
+                f"{path} has the shape {values.shape}, but the files beside it describe "
+                f"{described}: run the features stage again"
             )
         return cls(values, rows, tensors)
 
     def check(self, tensors: Sequence[Mapping]) -> None:
-        """Raise ``ValueError`` where these are not the tensors that cross a cut."""
+        """Raise ``ValueError`` unless these tensors (see `cut.crossing`) are the cached ones."""
         if list(self.tensors) != list(tensors):
             raise ValueError(
                 f"these features are the output of {_names(self.tensors)}, but the trained part "
@@ -112,18 +117,6 @@ class Features:
             for part, tensor in zip(parts, self.tensors, strict=True)
         )
         return shaped if len(shaped) > 1 else shaped[0]
-
-
-def crossing(frozen: keras.Model) -> list[dict]:
-    """Return the tensors that cross a cut: ``layer`` that makes it, and ``shape`` for one image.
-
-    ``frozen`` is the part of a network before the cut (see `cut.cut`); their order is that
-    of its outputs.
-    """
-    makers = {id(layer.output): layer.name for layer in frozen.layers}
-    return [
-        {"layer": makers[id(tensor)], "shape": list(tensor.shape[1:])} for tensor in frozen.outputs
-    ]
 
 
 def _names(tensors: Sequence[Mapping]) -> str:

@@ -1,18 +1,29 @@
-"""What lies beside a file of cached features: whose rows they are, and which tensors they hold.
+"""Cached features: computed in batches, described by a file beside them.
 
-No Keras here: a script reads it before it decides how the backend starts.
+No Keras here: a script reads the description before it decides how the backend starts.
 """
 
+import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+
+from pulmoscan.storage import arrays, progress
+
+if TYPE_CHECKING:
+    import keras
+
+PROGRESS_EVERY = 30  # seconds between two lines
 
 
 def rows_file(path: Path) -> Path:
-    """Return the file with the rows of the packed arrays that the features in ``path`` are of."""
+    """Return the file that says to which rows of the packed arrays the features belong."""
     return path.with_suffix(".rows.npy")
 
 
@@ -21,14 +32,39 @@ def description_file(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
-def describe(
-    tensors: Sequence[Mapping], first_trained: str, number: int, dtype: np.dtype, limit_gb: float
-) -> dict:
-    """Return the description of the features of ``number`` images, as far as known before them.
+def description(path: Path) -> dict:
+    """Return the description of the features in ``path``; raise ``OSError`` without one."""
+    file = description_file(path)
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise OSError(f"cannot read {file}: {error.strerror}") from None
 
-    ``tensors`` have ``layer`` and ``shape`` (for one image), ``first_trained`` is the name of the
-    layer behind the cut. ``bytes`` counts all images; the features are ``kept`` where there are any
-    and that is at most ``limit_gb``, in GB of 10^9 bytes.
+
+def sizes(tensors: Sequence[Mapping]) -> list[int]:
+    """Return the number of values of each tensor, for one image."""
+    return [math.prod(tensor["shape"]) for tensor in tensors]
+
+
+def describe(
+    tensors: Sequence[Mapping],
+    first_trained: str | None,
+    number: int,
+    dtype: np.dtype,
+    limit_gb: float,
+) -> dict:
+    """Return the description of features, as far as it is known before they are computed.
+
+    Args:
+        tensors: ``layer`` and ``shape`` (for one image) of each tensor that crosses the cut.
+        first_trained: the first layer of the backbone that is trained, None if all are frozen.
+        number: of images.
+        dtype: in which the features are stored.
+        limit_gb: size up to which they are, in GB of 10^9 bytes.
+
+    Returns:
+        ``tensors``, ``first_trained``, ``bytes`` of all images, ``bytes_per_image``, ``dtype``, and
+        whether the features are ``kept``: there are some, and they are not above the limit.
     """
     each = sum(sizes(tensors)) * dtype.itemsize
     return {
@@ -41,15 +77,97 @@ def describe(
     }
 
 
-def sizes(tensors: Sequence[Mapping]) -> list[int]:
-    """Return the number of values of each tensor, for one image."""
-    return [math.prod(tensor["shape"]) for tensor in tensors]
+def reason_not_kept(described: Mapping, limit_gb: float) -> str:
+    """Return why features that are described as not kept are not computed."""
+    if not described["tensors"]:
+        return "all layers with weights train: there are no features to compute"
+    number = described["bytes"] // described["bytes_per_image"]
+    return (
+        f"{described['bytes'] / 1e9:.1f} GB for {number} images, above the limit of "
+        f"{limit_gb:g} GB: not computed"
+    )
 
 
-def description(path: Path) -> dict:
-    """Return the description of the features in ``path``; raise ``OSError`` without one."""
-    file = description_file(path)
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise OSError(f"cannot read {file}: {error.strerror}") from None
+def union_of_rows(samplings: Sequence[Path]) -> np.ndarray:
+    """Return the rows of the packed arrays that any sampling holds, sorted, int64.
+
+    Raises ``ValueError`` when they hold none.
+    """
+    tables = [pd.read_parquet(path, columns=["row"])["row"].to_numpy() for path in samplings]
+    rows = np.unique(np.concatenate(tables)).astype(np.int64)
+    if not rows.size:
+        raise ValueError(f"no image in {', '.join(map(str, samplings))}: the data do not fill them")
+    return rows
+
+
+def write(
+    path: Path,
+    frozen: "keras.Model | None",
+    read: Callable[[np.ndarray], np.ndarray],
+    rows: np.ndarray,
+    described: Mapping,
+    batch_size: int,
+) -> str:
+    """Compute features and write them as `.npy`, one row per image; print how far it is.
+
+    Args:
+        path: file to write.
+        frozen: the part of a network before the cut; None only without rows.
+        read: returns the images of rows of the packed arrays, as the network takes them.
+        rows: of the images, in the order of the result.
+        described: the description (see `describe`).
+        batch_size: images computed at once.
+
+    Returns:
+        The SHA-256 of the values.
+
+    Raises:
+        ValueError: a feature is not finite in the type in which it is stored.
+    """
+    dtype = described["dtype"]
+    digest = hashlib.sha256()
+    with path.open("wb") as file:
+        arrays.begin(file, dtype, (len(rows), sum(sizes(described["tensors"]))))
+        for part in _parts(len(rows), batch_size):
+            values = _converted(forward(frozen, read(rows[part]), batch_size), dtype)
+            arrays.append(file, values)
+            digest.update(values)
+    return digest.hexdigest()
+
+
+def forward(frozen: "keras.Model", x: np.ndarray, batch_size: int) -> np.ndarray:
+    """Return the outputs for n images, flattened and side by side: n x D.
+
+    ``x`` is filled up to ``batch_size`` images. With one size there is one function to compile, and
+    images in a small batch get the same numbers as in a full one.
+    """
+    missing = batch_size - len(x)
+    batch = np.pad(x, [(0, missing), *[(0, 0)] * (x.ndim - 1)]) if missing else x
+    outputs = frozen.predict_on_batch(batch)
+    outputs = outputs if isinstance(outputs, list) else [outputs]
+    flat = [np.asarray(output).reshape(batch_size, -1) for output in outputs]
+    return np.concatenate(flat, axis=1)[: len(x)]
+
+
+def _converted(values: np.ndarray, dtype: str) -> np.ndarray:
+    """Return values in the type in which they are stored; raise ``ValueError`` on overflow."""
+    with np.errstate(over="ignore"):
+        converted = np.ascontiguousarray(values, dtype)
+    if not np.isfinite(converted).all():
+        advice = {"float16": "choose float32", "float32": "check the weights"}
+        raise ValueError(f"some features are not finite in {dtype}: {advice[dtype]}")
+    return converted
+
+
+def _parts(number: int, size: int) -> Iterator[slice]:
+    """Yield the slices of the batches, with a line on how far the work is from time to time."""
+    started = time.perf_counter()
+
+    def line(done: int) -> str:
+        rate = done / (time.perf_counter() - started)
+        return f"{done} of {number} images, {rate:.1f} per second"
+
+    reported = progress.Progress(line, total=number, seconds=PROGRESS_EVERY)
+    for start in range(0, number, size):
+        yield slice(start, start + size)
+        reported.add(min(size, number - start))

@@ -1,75 +1,47 @@
 """What an image shows to a network: a pure function of the packed image and its mask.
 
 An entry of ``pixels:`` in the configuration names a ``region`` (where the image is kept; elsewhere
-it is black), then the steps of ``enhance`` in their order, and optionally ``reduce: histogram``,
-which replaces the image by its intensity histogram. The functions here are applied when a batch is
-read, so no array is stored for each kind of pixels.
+it is black), then the steps of ``enhance`` in their order, and optionally ``reduce``, by which the
+image is replaced. `REGIONS`, `STEPS` and `REDUCTIONS` list them all: a new one is a function and an
+entry here. They are applied when a batch is read, so no array is stored for each kind of pixels.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Union
 
 import cv2
 import numpy as np
 
-REGIONS = ("lungs", "outside", "full")
-STEPS = {
-    "equalize": cv2.equalizeHist,
-    "blur": lambda image: cv2.GaussianBlur(image, (5, 5), 0),
-}
-REDUCTIONS = ("histogram",)
-KEYS = ("region", "enhance", "reduce")
+if TYPE_CHECKING:
+    from pulmoscan.storage.arrays import NpyFile
+
 GREY_LEVELS = 256
+BATCH = 256  # images whose pixels are computed at once
 
 
-def apply(
-    images: np.ndarray, masks: np.ndarray, settings: Mapping, size: int | None = None
-) -> np.ndarray:
-    """Return what a network sees of a batch.
-
-    Args:
-        images: n x s x s uint8 grey images.
-        masks: n x s x s uint8, 1 inside the lungs and 0 outside.
-        settings: an entry of ``pixels:``, see the module.
-        size: width and height of the result in pixels; None keeps s. A histogram has no size and
-            is counted on the packed image.
-
-    Returns:
-        n x size x size uint8, resized bilinearly after the enhancement; with
-        ``reduce: histogram`` n x 256 float32 in 0..1, see `histograms`.
-
-    Raises:
-        ValueError: for an unknown key, region, step or reduction, and when the shapes of images
-            and masks differ.
-    """
-    validate(settings)
-    if images.shape != masks.shape:
-        raise ValueError(f"images of shape {images.shape} but masks of shape {masks.shape}")
-    shown = _region(images, masks, settings["region"])
-    for step in settings.get("enhance") or ():
-        for index, image in enumerate(shown):
-            shown[index] = STEPS[step](image)
-    if settings.get("reduce") == "histogram":
-        return histograms(shown)
-    return _resized(shown, size)
+def lungs(images: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """Return new images, black outside the lungs."""
+    return images * masks
 
 
-def with_channel(x: np.ndarray) -> np.ndarray:
-    """Return pixels or histograms as networks take them: float32, with a last axis of length 1."""
-    # Indexing by None would give that axis a stride of 0, which JAX copies element by element.
-    return x.astype("float32", copy=False).reshape(*x.shape, 1)
+def outside(images: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """Return new images, black inside the lungs."""
+    return images * (1 - masks)
 
 
-def validate(settings: Mapping) -> None:
-    """Raise ``ValueError`` for settings that `apply` does not know, naming the valid ones."""
-    for key in settings:
-        _among(key, KEYS, "key")
-    if "region" not in settings:
-        raise ValueError(f"pixels need a region: one of {', '.join(REGIONS)}")
-    _among(settings["region"], REGIONS, "region")
-    for step in settings.get("enhance") or ():
-        _among(step, STEPS, "enhance step")
-    if settings.get("reduce") is not None:
-        _among(settings["reduce"], REDUCTIONS, "reduce")
+def full(images: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """Return a copy of the whole images."""
+    return np.array(images)
+
+
+def equalize(image: np.ndarray) -> np.ndarray:
+    """Return an image (s x s uint8) whose histogram is equalised."""
+    return cv2.equalizeHist(image)
+
+
+def blur(image: np.ndarray) -> np.ndarray:
+    """Return an image (s x s uint8) after a Gaussian blur of 5 x 5 pixels."""
+    return cv2.GaussianBlur(image, (5, 5), 0)
 
 
 def histograms(images: np.ndarray) -> np.ndarray:
@@ -91,12 +63,61 @@ def histograms(images: np.ndarray) -> np.ndarray:
     return counts / np.maximum(counts.max(axis=1, keepdims=True, initial=0), 1)
 
 
-def _region(images: np.ndarray, masks: np.ndarray, region: str) -> np.ndarray:
-    """Return a new array of the images, black where ``region`` leaves them out."""
-    if region == "full":
-        return np.array(images)
-    inside = masks if region == "lungs" else 1 - masks
-    return images * inside
+Region = Callable[[np.ndarray, np.ndarray], np.ndarray]  # images, masks -> images, n x s x s uint8
+Step = Callable[[np.ndarray], np.ndarray]  # image -> image, s x s uint8
+Reduction = Callable[[np.ndarray], np.ndarray]  # images, n x s x s uint8 -> n x ...
+
+REGIONS: Mapping[str, Region] = {"lungs": lungs, "outside": outside, "full": full}
+STEPS: Mapping[str, Step] = {"equalize": equalize, "blur": blur}
+REDUCTIONS: Mapping[str, Reduction] = {"histogram": histograms}
+
+
+def apply(
+    images: np.ndarray, masks: np.ndarray, settings: Mapping, size: int | None = None
+) -> np.ndarray:
+    """Return what a network sees of a batch.
+
+    Args:
+        images: n x s x s uint8 grey images.
+        masks: n x s x s uint8, 1 inside the lungs and 0 outside.
+        settings: an entry of ``pixels:``, see the module.
+        size: width and height of the result in pixels; None keeps s. A histogram has no size and
+            is counted on the packed image.
+
+    Returns:
+        n x size x size uint8, resized bilinearly after the enhancement; with
+        ``reduce: histogram`` n x 256 float32 in 0..1, see `histograms`.
+
+    Raises:
+        ValueError: the shapes of images and masks differ.
+    """
+    if images.shape != masks.shape:
+        raise ValueError(f"images of shape {images.shape} but masks of shape {masks.shape}")
+    shown = REGIONS[settings["region"]](images, masks)
+    for step in settings.get("enhance", ()):
+        for index, image in enumerate(shown):
+            shown[index] = STEPS[step](image)
+    if "reduce" in settings:
+        return REDUCTIONS[settings["reduce"]](shown)
+    return _resized(shown, size)
+
+
+def apply_to_rows(
+    images: Union[np.ndarray, "NpyFile"],
+    masks: Union[np.ndarray, "NpyFile"],
+    rows: np.ndarray,
+    settings: Mapping,
+) -> np.ndarray:
+    """Return what `apply` gives for rows of the packed arrays, of which one batch is in memory."""
+    starts = range(0, max(len(rows), 1), BATCH)
+    parts = [rows[start : start + BATCH] for start in starts]
+    return np.concatenate([apply(images[part], masks[part], settings) for part in parts])
+
+
+def with_channel(x: np.ndarray) -> np.ndarray:
+    """Return pixels or histograms as networks take them: float32, with a last axis of length 1."""
+    # Indexing by None would give that axis a stride of 0, which JAX copies element by element.
+    return x.astype("float32", copy=False).reshape(*x.shape, 1)
 
 
 def _resized(images: np.ndarray, size: int | None) -> np.ndarray:
@@ -106,8 +127,3 @@ def _resized(images: np.ndarray, size: int | None) -> np.ndarray:
     for index, image in enumerate(images):
         cv2.resize(image, (size, size), dst=resized[index], interpolation=cv2.INTER_LINEAR)
     return resized
-
-
-def _among(name: str, valid: Mapping | tuple[str, ...], what: str) -> None:
-    if name not in valid:
-        raise ValueError(f"unknown {what} of pixels {name!r}: it is one of {', '.join(valid)}")

@@ -1,4 +1,4 @@
-"""The networks that are trained: a backbone and a head, or layers of our own; flat models."""
+"""The networks of the study, each one flat model: a backbone with a head, or layers of our own."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pulmoscan.inputs.pixels import GREY_LEVELS
-from pulmoscan.networks import backbones, layers
+from pulmoscan.networks import backbones, heads, layers
 
 if TYPE_CHECKING:
     import keras
@@ -17,12 +17,17 @@ INPUTS = ("grey", "histogram")
 
 @dataclass(frozen=True)
 class Network:
-    """A whole network: input grey pixels or histograms, output probabilities of classes.
+    """A network whose input is grey pixels or histograms.
 
-    Pixels are (s, s, 1) float32 in 0..255, histograms (256, 1) float32 in 0..1. ``base`` are the
-    layers of the backbone as Keras counts them, the input layer first; it is empty for a network
-    that has no pre-trained part. ``head`` are the layers after them, or all layers of such a
-    network, without the input, its preparation and global average pooling.
+    Pixels are (s, s, 1) float32 in 0..255, histograms (256, 1) float32 in 0..1.
+
+    Attributes:
+        model: from the input to the probabilities of classes, or to what a head takes (see
+            `features_network`).
+        base: the layers of the backbone as Keras counts them, the input layer first; empty for a
+            network without a pre-trained part.
+        head: the layers after them, or all layers of such a network; without the input, its
+            preparation and global average pooling.
     """
 
     model: "keras.Model"
@@ -31,40 +36,63 @@ class Network:
 
 
 def build(network: Mapping, classes: int, weights: Path | None = None) -> Network:
-    """Return a network of the configuration's ``models:``.
+    """Return a whole network, from its input to ``logits`` and ``probabilities``, both float32.
 
-    ``network`` has ``input_size`` and either ``architecture``, a list of layers, or ``backbone``
-    with ``arguments`` and ``head``, a list too (see `layers`). With a one-dimensional convolution
-    an architecture takes histograms, else images. ``weights`` is a file that `save_weights` of the
-    same backbone wrote (see ``weights.py``); without it the backbone keeps its random weights. The
-    last layers are ``logits`` and ``probabilities``, in float32 whatever the precision. Raises
-    ``ValueError`` for layers that cannot be (see `layers.problems`) or have a ``$name`` in them, an
-    unknown backbone, and a file of another network.
+    Args:
+        network: ``input_size`` and either ``architecture``, a list of layers, or ``backbone``,
+            ``arguments`` and ``head``, a list too (see `layers`). An architecture with a
+            one-dimensional convolution takes histograms, any other network images.
+        classes: their number.
+        weights: file with the weights of the backbone, which are random without it.
+
+    Raises:
+        ValueError: the file holds the weights of another network, or the shape of a tensor has no
+            room for a layer.
     """
     import keras
 
-    key = "architecture" if "architecture" in network else "head"
-    if problems := layers.problems(network[key], head=key == "head"):
-        raise ValueError("; ".join(f"{key}: {problem}" for problem in problems))
-    # Names of layers do not depend on what was built before. This also forgets the precision.
-    policy = keras.config.dtype_policy()
-    keras.backend.clear_session()
-    keras.config.set_dtype_policy(policy)
-    if key == "head":
-        start, base, x = _backbone(network, weights)
+    _forget_names()
+    if "architecture" in network:
+        start, x = _input(network)
+        base, entries = [], network["architecture"]
     else:
-        base, (start, x) = [], _input(network)
-    x = layers.apply(x, network[key])
-    logits = keras.layers.Dense(classes, name="logits", dtype="float32")(x)
+        start, base, x = _backbone(network, weights)
+        entries = network["head"]
+    logits = heads.logits(x, entries, classes)
     output = keras.layers.Activation("softmax", name="probabilities", dtype="float32")(logits)
     model = keras.Model(start, output, name="pulmoscan")
-    before = {id(layer) for layer in base}
+    outside = {id(layer) for layer in base}
     head = [
         layer
         for layer in model.layers
-        if id(layer) not in before and layer.name not in (*PREPARATION, *INPUTS, layers.POOLED)
+        if id(layer) not in outside and layer.name not in (*PREPARATION, *INPUTS, layers.POOLED)
     ]
     return Network(model, base, head)
+
+
+def features_network(network: Mapping, weights: Path | None = None) -> Network:
+    """Return a backbone without a head, from its input to what a head takes.
+
+    ``network`` is that of `build`. Of its head the first layer alone counts: the average of the
+    maps where that is ``average_pooling``, else the maps themselves. Raises ``ValueError`` for a
+    file with the weights of another network.
+    """
+    import keras
+
+    _forget_names()
+    start, base, x = _backbone(network, weights)
+    if network["head"][0] == "average_pooling":
+        x = layers.apply(x, network["head"][:1])
+    return Network(keras.Model(start, x, name="features"), base, [])
+
+
+def _forget_names() -> None:
+    """Make the names of layers independent of what was built before; the precision stays."""
+    import keras
+
+    policy = keras.config.dtype_policy()
+    keras.backend.clear_session()
+    keras.config.set_dtype_policy(policy)
 
 
 def _input(network: Mapping) -> tuple["keras.KerasTensor", "keras.KerasTensor"]:
@@ -81,7 +109,7 @@ def _input(network: Mapping) -> tuple["keras.KerasTensor", "keras.KerasTensor"]:
 def _backbone(
     network: Mapping, weights: Path | None
 ) -> tuple["keras.KerasTensor", list, "keras.KerasTensor"]:
-    """Return a grey input, the layers of a backbone behind it, and the backbone's output."""
+    """Return a grey input, the layers of the backbone after it, and the backbone's output."""
     import keras
 
     name, arguments, size = network["backbone"], network.get("arguments"), network["input_size"]

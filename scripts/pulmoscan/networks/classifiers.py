@@ -1,18 +1,21 @@
-"""The scikit-learn classifiers of grey-level histograms: their names, and how they are built.
+"""The scikit-learn classifiers of grey-level histograms: their arguments, building and training.
 
-Read while the Snakefile is parsed, so scikit-learn is imported inside the functions that need it.
+Imported while the Snakefile is parsed, so scikit-learn is imported inside the functions that need
+it.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from pulmoscan import spelling
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
-# The arguments that a configuration may give. Those that would change what the workflow promises
-# are left out: the seed is the run's, and probabilities are made in one way for all.
+# The arguments that a configuration may give. Those that would break what the workflow promises are
+# left out: the seed is that of the run, and all probabilities are made in the same way.
 ARGUMENTS = {
     "KNeighborsClassifier": (
         "n_neighbors",
@@ -54,7 +57,7 @@ FOLDS = 5  # of the cross-validation that turns the distances of an SVC into pro
 
 
 def problems(model: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with a model's ``classifier`` and its ``arguments``, a line each.
+    """Return what is wrong with a model's ``classifier`` and its ``arguments``, one line each.
 
     Values are checked by scikit-learn, which is imported only where there are any.
     """
@@ -85,16 +88,48 @@ def _value_problems(name: str, arguments: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{name}: {error}"
 
 
+def predict(
+    model: Mapping[str, Any],
+    seed: int,
+    values: np.ndarray,
+    labels: np.ndarray,
+    unseen: np.ndarray,
+) -> tuple[list[str], np.ndarray]:
+    """Train a classifier (see `build`) and return its labels and probabilities for unseen images.
+
+    Args:
+        model: ``classifier`` and optionally ``arguments``, without `problems`.
+        seed: of the run.
+        values: n x 256, histograms of the training images.
+        labels: n labels as text.
+        unseen: m x 256, histograms of other images.
+
+    Returns:
+        The labels, sorted, and m x labels probabilities.
+
+    Raises:
+        ValueError: the data are too few for an argument, such as fewer images than neighbours.
+    """
+    pipeline = build(model, seed)
+    try:
+        pipeline.fit(values, labels)
+        probabilities = pipeline.predict_proba(unseen)
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{model['classifier']}: {reason}") from error
+    return list(pipeline.classes_), probabilities
+
+
 def build(model: Mapping[str, Any], seed: int) -> "Pipeline":
-    """Return an untrained pipeline whose prediction is the class of its highest probability.
+    """Return an untrained pipeline that predicts the class with the highest probability.
 
     Distances between histograms would be those of the few grey levels that vary most, so the two
-    classifiers that measure distances have every level scaled to mean 0 and deviation 1. A forest
+    classifiers that measure distances see every level scaled to mean 0 and deviation 1. A forest
     compares one level at a time and needs no scale.
 
     Args:
         model: ``classifier`` and optionally ``arguments``, without `problems`.
-        seed: decides the forest's draws and the folds that calibrate an SVC.
+        seed: decides the random draws of the forest and the folds that calibrate an SVC.
     """
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.ensemble import RandomForestClassifier
@@ -105,14 +140,11 @@ def build(model: Mapping[str, Any], seed: int) -> "Pipeline":
     from sklearn.svm import SVC
 
     arguments = dict(model.get("arguments", {}))
-    match model["classifier"]:
-        case "KNeighborsClassifier":
-            return make_pipeline(StandardScaler(), KNeighborsClassifier(**arguments))
-        case "RandomForestClassifier":
-            return make_pipeline(RandomForestClassifier(random_state=seed, **arguments))
-        case "SVC":
-            # Platt's sigmoid, fitted on distances of images that their machine was not trained on.
-            folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-            calibrated = CalibratedClassifierCV(SVC(**arguments), cv=folds, ensemble=False)
-            return make_pipeline(StandardScaler(), calibrated)
-    raise ValueError("; ".join(problems(model)))
+    if model["classifier"] == "KNeighborsClassifier":
+        return make_pipeline(StandardScaler(), KNeighborsClassifier(**arguments))
+    if model["classifier"] == "RandomForestClassifier":
+        return make_pipeline(RandomForestClassifier(random_state=seed, **arguments))
+    # Platt's sigmoid, fitted on distances of images that their machine was not trained on.
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+    calibrated = CalibratedClassifierCV(SVC(**arguments), cv=folds, ensemble=False)
+    return make_pipeline(StandardScaler(), calibrated)

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from pulmoscan.networks import heads
 from pulmoscan.networks.build import Network
 
 if TYPE_CHECKING:
@@ -12,28 +13,11 @@ def trainable_layers(network: Network, unfreeze: str) -> list:
     """Return the layers that a run trains: the head, and of the backbone what ``unfreeze`` says.
 
     ``0``: nothing; a number N: the last N layers as Keras counts them (``base.layers[-N:]``,
-    pooling, normalisation and activation layers included); ``half``: the last half; ``all``.
-    Raises ``ValueError`` for anything else, for more layers than there are, and for anything but
-    ``all`` where the network has no pre-trained part.
+    including pooling, normalisation and activation layers); ``half``: the last half; ``all``.
     """
     count = len(network.base)
-    if not count:
-        if unfreeze != "all":
-            raise ValueError(
-                f"unfreeze is {unfreeze!r}: this network has no pre-trained part, so it is 'all'"
-            )
-        return list(network.head)
     named = {"half": count // 2, "all": count}
-    if unfreeze not in named and not unfreeze.isdecimal():
-        raise ValueError(
-            f"unfreeze is {unfreeze!r}: expected 0 to {count} layers of the backbone, half or all"
-        )
     number = named[unfreeze] if unfreeze in named else int(unfreeze)
-    if number > count:
-        raise ValueError(
-            f"unfreeze is {number}: the backbone has {count} layers, so it is 0 to {count}, "
-            "half or all"
-        )
     return network.base[count - number :] + network.head
 
 
@@ -48,51 +32,74 @@ def freeze(network: Network, unfreeze: str) -> None:
 
 
 def trained_layers(network: Network) -> list[str]:
-    """Return the names of the layers that have weights to train after `freeze`, in Keras order."""
+    """Return the names of the layers that have weights to train after `freeze`, in Keras' order."""
     return [layer.name for layer in network.model.layers if layer.trainable_weights]
 
 
-def first_trained(network: Network) -> str:
-    """Return the name of the first layer that has weights to train after `freeze`."""
-    return trained_layers(network)[0]
+def first_trained(network: Network) -> str | None:
+    """Return the name of the first layer that has weights to train after `freeze`, if any."""
+    return next(iter(trained_layers(network)), None)
 
 
 def cut(network: Network) -> tuple["keras.Model | None", "keras.Model"]:
     """Cut a network, frozen by `freeze`, into what never changes and what is trained.
 
-    Returns ``(frozen, trained)``: ``frozen`` maps the input to the tensors that cross the cut, and
-    is to run in inference mode; ``trained`` maps these to ``logits``. Both share their layers with
-    the whole network, so training ``trained`` trains the whole. A layer belongs to ``trained``
-    when it is of the head, is trainable and has weights, or depends on one that does. ``frozen``
-    is None where no layer with weights would be in it.
+    Returns ``(frozen, trained)``: ``frozen`` (see `frozen_part`) maps the input to the tensors that
+    cross the cut, and is None where no layer with weights is in it; ``trained`` maps these, or then
+    the input, to the logits. Both share their layers with the whole network, so training
+    ``trained`` trains the whole.
     """
     import keras
 
-    producer = {}  # id of a tensor -> layer that makes it
+    frozen = frozen_part(network)
+    start = network.model.input if frozen is None else frozen.outputs
+    logits = network.model.get_layer(heads.LOGITS).output
+    return frozen, keras.Model(start, logits, name="trained")
+
+
+def frozen_part(network: Network) -> "keras.Model | None":
+    """Return the part of a network, frozen by `freeze`, that no training changes.
+
+    It maps the input to the tensors that cross the cut, in a list, and must run in inference mode.
+    A layer is after the cut when it is in the head, is trainable and has weights, or depends on one
+    that is. Without a head and such a layer, the part is the whole network. Returns None where no
+    layer with weights is before the cut.
+    """
+    import keras
+
+    maker = {}  # layer that makes a tensor, by the tensor's id
     trained = {id(layer) for layer in network.head}
-    crossing = []
+    tensors = []
     for layer in network.model.layers:  # Keras lists a layer after all that it depends on
         sources = [] if isinstance(layer, keras.layers.InputLayer) else _tensors(layer.input)
-        fed_by_trained = [id(producer[id(tensor)]) in trained for tensor in sources]
+        fed_by_trained = [id(maker[id(tensor)]) in trained for tensor in sources]
         if any(fed_by_trained) or (layer.trainable and layer.weights):
             trained.add(id(layer))
         if id(layer) in trained:
-            known = {id(tensor) for tensor in crossing}
-            crossing += [
+            known = {id(tensor) for tensor in tensors}
+            tensors += [
                 tensor
                 for tensor, inside in zip(sources, fed_by_trained, strict=True)
                 if not inside and id(tensor) not in known
             ]
-        producer[id(layer.output)] = layer
-    logits = network.model.get_layer("logits").output
-    if any(layer.weights and id(layer) not in trained for layer in network.model.layers):
-        frozen = keras.Model(network.model.input, crossing, name="frozen")
-        return frozen, keras.Model(crossing, logits, name="trained")
-    return None, keras.Model(network.model.input, logits, name="trained")
+        maker[id(layer.output)] = layer
+    if not any(layer.weights and id(layer) not in trained for layer in network.model.layers):
+        return None
+    return keras.Model(network.model.input, tensors or [network.model.output], name="frozen")
 
 
-def _tensors(value: object) -> list:
-    return list(value) if isinstance(value, (list, tuple)) else [value]
+def crossing(frozen: "keras.Model | None") -> list[dict]:
+    """Return the tensors that cross a cut, in the order of the outputs of ``frozen``.
+
+    Each has ``layer``, the name of the layer that makes it, and ``shape`` for one image. There are
+    none where nothing is frozen.
+    """
+    if frozen is None:
+        return []
+    makers = {id(layer.output): layer.name for layer in frozen.layers}
+    return [
+        {"layer": makers[id(tensor)], "shape": list(tensor.shape[1:])} for tensor in frozen.outputs
+    ]
 
 
 def joined(network: Network, frozen: "keras.Model | None", trained: "keras.Model") -> "keras.Model":
@@ -102,3 +109,7 @@ def joined(network: Network, frozen: "keras.Model | None", trained: "keras.Model
     if frozen is None:
         return trained
     return keras.Model(network.model.input, trained(frozen(network.model.input, training=False)))
+
+
+def _tensors(value: object) -> list:
+    return list(value) if isinstance(value, (list, tuple)) else [value]

@@ -3,8 +3,9 @@
 A list of layers holds words (`average_pooling`, `flatten`, `max_pooling`, `batch_normalization`)
 and mappings of one kind with its options: `{conv2d: 16, kernel: 5}`, `{dense: 128, l2: 0.01}`,
 `{dropout: 0.2}`. `{dense: 0}` and `{dropout: 0}` leave the layer out, and a text `$name` stands for
-a value that is chosen later (see `hyperparameters`). Keras is imported only where layers are built:
-lists are checked where there is none.
+a value that is chosen later (see `hyperparameters`). The first layer after which there are no maps
+any more, `average_pooling` or `flatten`, is called the joint. Keras is imported only where layers
+are built, since lists are checked while the Snakefile is parsed.
 """
 
 import re
@@ -23,7 +24,7 @@ JOINTS = ("average_pooling", "flatten")  # from maps or series to one vector
 WORDS = (*JOINTS, "max_pooling", "batch_normalization")
 CONVOLUTIONS = ("conv1d", "conv2d")
 CONVOLUTION_DEFAULTS = {"kernel": 3, "strides": 1, "activation": "relu"}
-# What a layer that is a mapping takes beside its own value.
+# The options of a layer that is a mapping, beside its own value.
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "conv1d": CONVOLUTION_DEFAULTS,
     "conv2d": CONVOLUTION_DEFAULTS,
@@ -46,10 +47,20 @@ NAMES = {"average_pooling": POOLED, "flatten": "flatten"}
 
 
 def problems(layers: Any, head: bool) -> list[str]:
-    """Return what is wrong with a list of layers, a line each; an empty list if nothing is.
+    """Return what is wrong with a list of layers, one line each; an empty list if it is valid.
 
-    ``head`` tells a head, which stands on a backbone, from a network of its own. Lines begin with
-    the layer's position in the list, counted from 1. A ``$name`` fits wherever a value does.
+    Lines begin with the position of the layer, counted from 1. A ``$name`` is valid wherever a
+    value is.
+
+    Args:
+        layers: what the configuration holds, of any type.
+        head: whether it is the head of a backbone, not a whole architecture.
+
+    Example:
+        >>> problems(["flatten", {"dense": 128}, {"dropout": 0.2}], head=True)
+        []
+        >>> problems(["flatten", {"dropout": 1.5}], head=True)
+        ['layer 2: dropout is 1.5: expected a number from 0 to less than 1']
     """
     if isinstance(layers, str | Mapping) or not isinstance(layers, Sequence):
         return [
@@ -65,14 +76,23 @@ def problems(layers: Any, head: bool) -> list[str]:
 
 
 def takes_histograms(layers: Sequence) -> bool:
-    """Return whether a network of these layers takes histograms, and not images."""
+    """Return whether a network of these layers takes histograms rather than images.
+
+    Example:
+        >>> takes_histograms([{"conv1d": 32}, "flatten", {"dense": 8}])
+        True
+    """
     return any(isinstance(entry, Mapping) and "conv1d" in entry for entry in layers)
 
 
 def no_room(layers: Sequence, size: int) -> str:
-    """Return which layer has no pixel left of an input of ``size`` by ``size``; nothing if none.
+    """Return at which layer an input of ``size`` by ``size`` pixels has none left, "" if at none.
 
-    Layers that `problems` has something against, and steps that are searched, are passed over.
+    Invalid lists (see `problems`) and strides that a search chooses are skipped.
+
+    Example:
+        >>> no_room(["max_pooling", "max_pooling", "flatten"], size=3)
+        'layer 2: max_pooling has no room left of 3 pixels'
     """
     if problems(layers, head=False):
         return ""
@@ -90,18 +110,31 @@ def no_room(layers: Sequence, size: int) -> str:
 
 
 def placeholder(value: Any) -> str | None:
-    """Return the name in a text ``$name``, and None for anything else."""
+    """Return the name in a text ``$name``, None for anything else.
+
+    Example:
+        >>> placeholder("$dense_1")
+        'dense_1'
+    """
     match = PLACEHOLDER.fullmatch(value) if isinstance(value, str) else None
     return match[1] if match else None
 
 
 def apply(x: "keras.KerasTensor", layers: Sequence) -> "keras.KerasTensor":
-    """Return a tensor behind these layers, which `problems` has nothing against.
+    """Return a tensor after these layers, a valid list (see `problems`) without ``$names``.
 
     Layers are named by kind and number (``conv_1``, ``pool_1``, ``dense_1``, ``normalization_1``),
     a single dropout is ``dropout``, and the joints are ``flatten`` and ``pooled``. A layer that is
-    left out is not counted: the network is the same without its entry. Raises ``ValueError`` for a
-    ``$name``, and for a layer that the shape before it has no room for.
+    left out is not counted: the network is the same as without its entry. Raises ``ValueError`` for
+    a layer for which the tensor before it has no room.
+
+    Example:
+        >>> import keras
+        >>> maps = keras.Input((7, 7, 256))
+        >>> layers = ["average_pooling", {"dense": 128}, {"dense": 0}, {"dense": 32}]
+        >>> model = keras.Model(maps, apply(maps, layers))
+        >>> [layer.name for layer in model.layers[1:]]
+        ['pooled', 'dense_1', 'dense_2']
     """
     present = [entry for entry in layers if not _left_out(entry)]
     for entry, name in zip(present, _names(present), strict=True):
@@ -115,12 +148,12 @@ def apply(x: "keras.KerasTensor", layers: Sequence) -> "keras.KerasTensor":
 
 
 def _kind(entry: Any) -> str:
-    """Return the kind of an entry that `_entry_problems` has nothing against."""
+    """Return the kind of a valid entry (see `_entry_problems`)."""
     return entry if isinstance(entry, str) else next(key for key in entry if key in DEFAULTS)
 
 
 def _entry_problems(entry: Any) -> Iterator[str]:
-    """Yield what is wrong with one entry, whatever stands around it."""
+    """Yield what is wrong with one entry, whatever the entries around it."""
     if isinstance(entry, str):
         if placeholder(entry):
             yield f"{entry} stands for a value, not for a layer"
@@ -159,7 +192,7 @@ def _option_problems(kind: str, entry: Mapping) -> Iterator[str]:
 
 
 def _expected(key: str, value: Any) -> str:
-    """Return in words what stands for ``key`` where ``value`` is none of it, else nothing."""
+    """Return which values ``key`` takes, as text, where ``value`` is none of them, else ""."""
     number = isinstance(value, Real) and not isinstance(value, bool)
     whole = number and isinstance(value, Integral)
     if key == "activation":
@@ -176,7 +209,7 @@ def _expected(key: str, value: Any) -> str:
 
 
 def _order_problems(kinds: Sequence[str], head: bool) -> Iterator[str]:
-    """Yield what is wrong with the order of layers that are right one by one."""
+    """Yield what is wrong with the order of layers that are valid one by one."""
     joints = [index for index, kind in enumerate(kinds) if kind in JOINTS]
     either = " or ".join(JOINTS)
     if head and joints[:1] != [0]:
@@ -189,11 +222,11 @@ def _order_problems(kinds: Sequence[str], head: bool) -> Iterator[str]:
         yield "conv1d and conv2d in one network: it takes either histograms or images"
     for position, kind in enumerate(kinds, start=1):
         if position <= joints[0] and kind == "dense":
-            yield f"layer {position}: dense goes behind {kinds[joints[0]]}"
+            yield f"layer {position}: dense goes after {kinds[joints[0]]}"
         if position > joints[0] + 1 and kind not in AFTER_JOINT:
             yield (
-                f"layer {position}: {kind} behind {kinds[joints[0]]}, "
-                f"where only {', '.join(AFTER_JOINT)} may be"
+                f"layer {position}: {kind} after {kinds[joints[0]]}, "
+                f"where only {', '.join(AFTER_JOINT)} are allowed"
             )
 
 
@@ -202,14 +235,14 @@ def _hint(name: str, known: Collection[str]) -> str:
 
 
 def _left_out(entry: Any) -> bool:
-    """Return whether an entry is there only for a search space that has 0 in it."""
+    """Return whether an entry is present only because a search space contains 0."""
     return isinstance(entry, Mapping) and any(
         entry.get(kind) == 0 for kind in ("dense", "dropout") if kind in entry
     )
 
 
 def _names(layers: Sequence) -> list[str]:
-    """Return the names of layers in Keras; none of the layers is left out."""
+    """Return the names in Keras of layers none of which is left out."""
     kinds = [_kind(entry) for entry in layers]
     seen: Counter[str] = Counter()
     names = []
@@ -224,14 +257,11 @@ def _names(layers: Sequence) -> list[str]:
 
 
 def _layer(entry: Any, name: str, series: bool) -> "keras.layers.Layer":
-    """Return the layer of an entry; ``series`` is true where it stands on (length, channels)."""
+    """Return the layer of an entry; ``series`` says that its input is (length, channels)."""
     import keras
 
     kind = _kind(entry)
     options = {**DEFAULTS.get(kind, {}), **(entry if isinstance(entry, Mapping) else {})}
-    for key, value in options.items():
-        if placeholder(value) is not None:
-            raise ValueError(f"the layer {name}: {key} is {value}, which tuning has not chosen yet")
     if kind in CONVOLUTIONS:
         make = keras.layers.Conv1D if kind == "conv1d" else keras.layers.Conv2D
         return make(

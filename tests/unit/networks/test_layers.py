@@ -1,5 +1,6 @@
-"""Lists of layers: what is told of wrong ones, and what right ones compute."""
+"""Lists of layers: how wrong ones are reported, and what valid ones compute."""
 
+import doctest
 import subprocess
 import sys
 from pathlib import Path
@@ -27,26 +28,26 @@ CONV = {"conv2d": 8}
         (["flatten", {"dense": 8, "l2": 0.01}], False),
     ],
 )
-def test_right_lists(entries: list, head: bool) -> None:
+def test_valid_lists(entries: list, head: bool) -> None:
     assert layers.problems(entries, head) == []
 
 
 @pytest.mark.parametrize(
     ("entries", "head", "line"),
     [
-        # The form that heads had once.
+        # The form that heads once had.
         ({"dense": [128], "dropout": 0.2}, True, "is not a list of layers, such as [average_pool"),
         ("flatten", True, "'flatten' is not a list of layers"),
         (None, True, "None is not a list of layers"),
         ([], True, "a head begins with average_pooling or flatten"),
         ([{"dense": 8}], True, "a head begins with average_pooling or flatten"),
-        (["flatten", CONV], True, "layer 2: conv2d behind flatten, where only dense, dropout"),
-        (["flatten", "max_pooling"], True, "layer 2: max_pooling behind flatten"),
-        (["average_pooling", "flatten"], True, "layer 2: flatten behind average_pooling"),
+        (["flatten", CONV], True, "layer 2: conv2d after flatten, where only dense, dropout"),
+        (["flatten", "max_pooling"], True, "layer 2: max_pooling after flatten"),
+        (["average_pooling", "flatten"], True, "layer 2: flatten after average_pooling"),
         ([CONV], False, "no average_pooling or flatten: one of them goes between"),
-        ([CONV, {"dense": 8}, "flatten"], False, "layer 2: dense goes behind flatten"),
+        ([CONV, {"dense": 8}, "flatten"], False, "layer 2: dense goes after flatten"),
         ([CONV, {"conv1d": 8}, "flatten"], False, "conv1d and conv2d in one network"),
-        ([CONV, "flatten", "max_pooling"], False, "layer 3: max_pooling behind flatten"),
+        ([CONV, "flatten", "max_pooling"], False, "layer 3: max_pooling after flatten"),
         # Words and kinds.
         (
             ["averag_pooling"],
@@ -116,7 +117,7 @@ def test_wrong_lists(entries: object, head: bool, line: str) -> None:
     assert "\n" not in problem
 
 
-def test_all_wrong_entries_are_told() -> None:
+def test_all_wrong_entries_are_reported() -> None:
     entries = ["flatten", {"dense": -1, "l2": -1}, "droput"]
     assert [line[:7] for line in layers.problems(entries, True)] == ["layer 2"] * 2 + ["layer 3"]
 
@@ -126,16 +127,25 @@ def test_histograms_are_for_series() -> None:
     assert not layers.takes_histograms([CONV, "flatten", {"dense": 8}])
 
 
-def test_checks_need_no_keras() -> None:
-    """The configuration is checked while the workflow is read, where loading Keras would tell."""
-    code = (
-        "import sys; from pulmoscan import hyperparameters, layers; print('keras' in sys.modules)"
-    )
+def test_modules_that_the_snakefile_imports_load_nothing_slow() -> None:
+    code = """
+import sys
+from pulmoscan.config import hyperparameters, models
+from pulmoscan.inputs import pixels
+from pulmoscan.networks import backbones, classifiers, layers
+print(*{"keras", "tensorflow", "sklearn", "scipy", "matplotlib"} & sys.modules.keys())
+"""
     scripts = Path(layers.__file__).parents[2]
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=scripts, capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == "False"
+    assert done.stdout.strip() == ""
+
+
+def test_examples_in_docstrings() -> None:
+    result = doctest.testmod(layers)
+    assert result.attempted >= 5
+    assert not result.failed
 
 
 def network(shape: tuple[int, ...], entries: list) -> keras.Model:
@@ -157,7 +167,7 @@ def test_names_count_each_kind() -> None:
     ]
 
 
-def test_layers_of_0_are_as_if_not_there() -> None:
+def test_layers_of_size_0_are_left_out() -> None:
     with_0 = ["flatten", {"dropout": 0}, {"dense": 0}, {"dense": 5}, {"dropout": 0.2}, {"dense": 0}]
     without = ["flatten", {"dense": 5}, {"dropout": 0.2}]
     model = network((4, 4, 2), with_0)
@@ -202,13 +212,6 @@ def test_images_halve_in_poolings_and_keep_their_size_in_convolutions() -> None:
     assert model.get_layer("conv_1").output.shape == (None, 9, 7, 4)
     assert model.get_layer("pool_1").output.shape == (None, 4, 3, 4)
     assert model.count_params() == (5 * 5 + 1) * 4
-
-
-def test_a_value_that_was_not_chosen() -> None:
-    with pytest.raises(
-        ValueError, match=r"the layer dense_1: l2 is \$penalty, which tuning has not"
-    ):
-        network((2, 2, 1), ["flatten", {"dense": 4, "l2": "$penalty"}])
 
 
 def test_no_room_for_a_layer() -> None:

@@ -17,7 +17,8 @@ from pulmoscan.networks import backbones
 backend.configure(threads=2)
 
 import keras  # noqa: E402
-import weights  # noqa: E402
+import weights as script  # noqa: E402
+from pulmoscan.networks import weights  # noqa: E402
 
 ALPHA = '{"alpha": 0.25}'
 FILE = "mobilenet_2_5_224_tf_no_top.h5"
@@ -39,7 +40,7 @@ def write_published(model: keras.Model, path: Path) -> None:
 
 
 class Server:
-    """A server of one file that can cut the connection or serve something else."""
+    """A server of one file that can cut the connection or serve other content."""
 
     def __init__(self, content: bytes) -> None:
         self.content, self.cut_at = content, None
@@ -76,7 +77,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[keras.Model, by
 def server(
     published: tuple[keras.Model, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Server]:
-    """A server in the place of Keras', whose file is the one that is known."""
+    """A server in place of Keras' own, whose file is the known one."""
     server = Server(published[1])
     monkeypatch.setattr(backbones, "HOST", server.url)
     known = (len(server.content), sha256(server.content).hexdigest())
@@ -96,7 +97,7 @@ def imagenet(folder: Path) -> list[str]:
 def test_fetched_weights_are_converted_and_recorded(
     published: tuple[keras.Model, bytes], server: Server, tmp_path: Path
 ) -> None:
-    weights.main(imagenet(tmp_path))
+    script.main(imagenet(tmp_path))
     model = backbones.build("MobileNet", {"alpha": 0.25}, 96)
     model.load_weights(tmp_path / "mobilenet_0_25.weights.h5")
     for one, other in zip(model.get_weights(), published[0].get_weights(), strict=True):
@@ -107,14 +108,14 @@ def test_fetched_weights_are_converted_and_recorded(
     assert record["bytes"] == len(server.content)
     assert record["sha256"] == sha256(server.content).hexdigest()
     assert record["url"] == server.url + f"tensorflow/keras-applications/mobilenet/{FILE}"
-    weights.main(imagenet(tmp_path))
+    script.main(imagenet(tmp_path))
     assert len(server.asked) == 1  # the second time the file is there
 
 
 def test_wrong_hash(server: Server, tmp_path: Path) -> None:
     server.content = server.content[:-1] + b"x"
     with pytest.raises(ValueError, match=f"{FILE} is not the file that Keras published") as error:
-        weights.main(imagenet(tmp_path))
+        script.main(imagenet(tmp_path))
     assert "\n" not in str(error.value)
     assert not (tmp_path / "mobilenet_0_25.weights.h5").exists()
     assert not list((tmp_path / "cache/models").iterdir())
@@ -127,17 +128,17 @@ def test_wrong_size_of_a_file_without_known_hash(
     with pytest.raises(
         ValueError, match=r"bytes and not 17: fetch it again, or set weights\.source"
     ):
-        weights.main(imagenet(tmp_path))
+        script.main(imagenet(tmp_path))
     assert not list((tmp_path / "cache/models").iterdir())
 
 
-def test_cut_connection_and_then_a_whole_one(server: Server, tmp_path: Path) -> None:
+def test_a_connection_that_is_cut_and_then_one_that_is_not(server: Server, tmp_path: Path) -> None:
     server.cut_at = 5000
     with pytest.raises(ConnectionError, match=r"cannot fetch http.*set weights\.source to folder"):
-        weights.main(imagenet(tmp_path))
+        script.main(imagenet(tmp_path))
     assert not list((tmp_path / "cache/models").iterdir())
     server.cut_at = None
-    weights.main(imagenet(tmp_path))
+    script.main(imagenet(tmp_path))
     assert (tmp_path / "mobilenet_0_25.weights.h5").exists()
 
 
@@ -146,7 +147,7 @@ def test_no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(
         ConnectionError, match=r"cannot fetch .*refused.*folder \(files of yours\) or none \(random"
     ) as error:
-        weights.main(imagenet(tmp_path))
+        script.main(imagenet(tmp_path))
     assert "\n" not in str(error.value)
     assert not (tmp_path / "mobilenet_0_25.weights.h5").exists()
 
@@ -167,7 +168,7 @@ def test_efficientnet_equals_the_one_keras_builds(
     monkeypatch.setattr("keras.src.utils.file_utils.get_file", lambda *_, **__: str(path))
     theirs = keras.applications.EfficientNetB0(include_top=False, input_shape=(64, 64, 3))
     line = ["--backbone", "EfficientNetB0", "--source", "folder", "--folder", str(tmp_path)]
-    weights.main([*line, "--output", str(tmp_path / "own.weights.h5")])
+    script.main([*line, "--output", str(tmp_path / "own.weights.h5")])
     ours = backbones.build("EfficientNetB0", None, 64)
     ours.load_weights(tmp_path / "own.weights.h5")
     assert len(theirs.layers) == len(ours.layers) + 1
@@ -180,13 +181,13 @@ def test_efficientnet_equals_the_one_keras_builds(
     theirs_flat = backbones.build("EfficientNetB0", None, 64)
     theirs_flat.set_weights(theirs.get_weights())
     theirs_flat.save_weights(tmp_path / "efficientnetb0.weights.h5")
-    weights.main([*line, "--output", str(tmp_path / "again.weights.h5")])
+    script.main([*line, "--output", str(tmp_path / "again.weights.h5")])
     ours.load_weights(tmp_path / "again.weights.h5")
     again = keras.ops.convert_to_numpy(ours(x, training=False))
     np.testing.assert_array_equal(again, found)
     # What the workflow wrote is a weights file like any other, and is not changed twice.
     (tmp_path / "own.weights.h5").replace(tmp_path / "efficientnetb0.weights.h5")
-    weights.main([*line, "--output", str(tmp_path / "once_more.weights.h5")])
+    script.main([*line, "--output", str(tmp_path / "once_more.weights.h5")])
     ours.load_weights(tmp_path / "once_more.weights.h5")
     once_more = keras.ops.convert_to_numpy(ours(x, training=False))
     np.testing.assert_array_equal(once_more, found)
@@ -196,7 +197,7 @@ def test_random_weights_follow_the_seed(tmp_path: Path) -> None:
     def made(seed: int) -> np.ndarray:
         path = tmp_path / f"{seed}.weights.h5"
         line = ["--backbone", "MobileNet", "--arguments", ALPHA, "--source", "none"]
-        weights.main([*line, "--seed", str(seed), "--output", str(path)])
+        script.main([*line, "--seed", str(seed), "--output", str(path)])
         model = backbones.build("MobileNet", {"alpha": 0.25}, 64)
         model.load_weights(path)
         return model.get_layer("conv1").get_weights()[0]
@@ -208,7 +209,7 @@ def test_random_weights_follow_the_seed(tmp_path: Path) -> None:
 def test_a_frozen_network_of_random_weights_still_tells_images_apart(tmp_path: Path) -> None:
     path = tmp_path / "random.weights.h5"
     line = ["--backbone", "MobileNet", "--arguments", ALPHA, "--source", "none"]
-    weights.main([*line, "--output", str(path)])
+    script.main([*line, "--output", str(path)])
     model = backbones.build("MobileNet", {"alpha": 0.25}, 64)
     model.load_weights(path)
     images = np.random.default_rng(0).uniform(-1, 1, (8, 64, 64, 3)).astype(np.float32)
@@ -225,11 +226,22 @@ def test_real_weights_from_a_folder(
 ) -> None:
     line = ["--backbone", backbone, "--arguments", arguments, "--source", "folder"]
     line += ["--folder", str(weights_folder), "--record", str(tmp_path / "r.tsv")]
-    weights.main([*line, "--output", str(tmp_path / "w.weights.h5")])
+    script.main([*line, "--output", str(tmp_path / "w.weights.h5")])
     record = pd.read_csv(tmp_path / "r.tsv", sep="\t").iloc[0]
     path = weights_folder / record["file"]
     assert record["sha256"] == sha256(path.read_bytes()).hexdigest()
     assert (tmp_path / "w.weights.h5").stat().st_size > 1e6
+
+
+def test_weights_of_another_network_and_damaged_files(tmp_path: Path) -> None:
+    path = tmp_path / "w.weights.h5"
+    backbones.build("MobileNet", {"alpha": 0.5}, 64).save_weights(path)
+    with pytest.raises(ValueError, match=r"does not hold weights of MobileNet .*0\.25") as error:
+        weights.read("MobileNet", {"alpha": 0.25}, path)
+    assert "\n" not in str(error.value)
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(ValueError, match="or is damaged"):
+        weights.read("MobileNet", {"alpha": 0.5}, path)
 
 
 @pytest.mark.parametrize("name", [FILE, "mobilenet_0_25.weights.h5"])
@@ -242,7 +254,7 @@ def test_wrong_and_damaged_files_in_a_folder(tmp_path: Path, name: str) -> None:
     for content in (path.read_bytes(), path.read_bytes()[:9000], b"not a weight file"):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=f"{name} does not hold weights of MobileN") as error:
-            weights.main(line)
+            script.main(line)
         assert "\n" not in str(error.value)
     assert not (tmp_path / "out").exists()
 
@@ -252,12 +264,12 @@ def test_hashes_that_keras_knows_are_md5() -> None:
         assert backbone.md5 is None or len(backbone.md5) == len(md5(b"").hexdigest())
 
 
-def test_a_disk_without_room_is_said_before_hdf5_writes(
+def test_a_disk_without_room_is_reported_before_hdf5_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(tmp_path)._replace(free=100_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
     line = ["--backbone", "MobileNet", "--arguments", ALPHA, "--source", "none"]
     with pytest.raises(OSError, match=r"the weights file needs 1 MB, 0 MB are free$"):
-        weights.main([*line, "--output", str(tmp_path / "out/w.weights.h5")])
+        script.main([*line, "--output", str(tmp_path / "out/w.weights.h5")])
     assert not (tmp_path / "out").exists()

@@ -1,0 +1,86 @@
+"""Which images of a run are explained, and the table of what their maps show."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from pulmoscan.data.layout import CLASSES, canonical_image
+from pulmoscan.explain.gradcam import Explanations
+
+PROBABILITY = "p_"  # in front of a label: a column with its probabilities
+
+
+def labels_of(predictions: pd.DataFrame) -> list[str]:
+    """Return the labels that predictions have probabilities of, in the order of the network."""
+    return [
+        column.removeprefix(PROBABILITY)
+        for column in predictions.columns
+        if column.startswith(PROBABILITY)
+    ]
+
+
+def choose(sampling: pd.DataFrame, settings: Mapping) -> pd.DataFrame:
+    """Return the images of a sampling to explain, in the order of ``row``.
+
+    These are ``per_class`` test images of each class, drawn by ``seed`` (a smaller number draws a
+    part of them), and those of ``images`` that the sampling tests or validates on.
+
+    Args:
+        sampling: ``row, image, class, label, split`` of the images of a sampling.
+        settings: ``explain`` of the configuration: ``per_class``, ``seed`` and ``images``, names in
+            any spelling of the database.
+
+    Returns:
+        The rows of ``sampling`` that are chosen.
+
+    Raises:
+        ValueError: a name is not one of the database.
+    """
+    named = {canonical_image(image) for image in settings.get("images") or ()}
+    unseen = sampling[sampling["split"] != "train"]
+    chosen = set(unseen["image"]) & named
+    for class_name, members in unseen[unseen["split"] == "test"].groupby("class"):
+        names = sorted(members["image"])
+        rng = np.random.default_rng([settings["seed"], CLASSES.index(class_name)])
+        chosen.update(names[i] for i in rng.permutation(len(names))[: settings["per_class"]])
+    return unseen[unseen["image"].isin(chosen)].sort_values("row", ignore_index=True)
+
+
+def table(
+    chosen: pd.DataFrame,
+    labels: Sequence[str],
+    explained: Explanations,
+    cams: np.ndarray,
+    masks: np.ndarray,
+) -> pd.DataFrame:
+    """Return what the maps of images show, one row per image.
+
+    Args:
+        chosen: ``image, class, label, split`` of n images, see `choose`.
+        labels: of the network, in its order.
+        explained: the maps and probabilities of the images.
+        cams: the maps at the size of the masks, n x s x s float32 in 0..1.
+        masks: n x s x s, 1 inside the lungs.
+
+    Returns:
+        ``image, class, label, split``, ``target`` (the label that a map explains), ``predicted``,
+        ``correct``, ``p_<label>`` of each label, ``energy_in_lungs`` (see `energy_inside`) and
+        ``lung_area``, the share of pixels inside the lungs.
+    """
+    scores = chosen[["image", "class", "label", "split"]].copy()
+    scores["target"] = [labels[target] for target in explained.targets]
+    scores["predicted"] = [labels[best] for best in explained.probabilities.argmax(axis=1)]
+    scores["correct"] = scores["predicted"] == scores["label"]
+    for index, label in enumerate(labels):
+        scores[f"{PROBABILITY}{label}"] = explained.probabilities[:, index]
+    scores["energy_in_lungs"] = energy_inside(cams, masks)
+    scores["lung_area"] = masks.mean(axis=(1, 2))
+    return scores
+
+
+def energy_inside(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """Return the share of each map's sum that lies where its mask is 1 (n, NaN for a zero map)."""
+    inside = (maps * masks).sum(axis=(1, 2), dtype=np.float64)
+    total = maps.sum(axis=(1, 2), dtype=np.float64)
+    return np.divide(inside, total, out=np.full(len(maps), np.nan), where=total > 0)
