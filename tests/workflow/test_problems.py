@@ -27,7 +27,7 @@ import pytest
         ),
         (
             {"weights": {"source": "folder", "folder": "/no/such"}},
-            "weights.folder /no/such is no folder",
+            "weights.folder /no/such is not a folder",
         ),
     ],
 )
