@@ -1,5 +1,5 @@
 """Synthetic radiographs in the layout of the database, with planted, known defects.
 
-For the demo and the tests. Nothing here reads a real image, and nothing else depends on how a
+For the demo and the tests. Nothing here reads a real image, and nothing elsewhere depends on how a
 phantom is drawn.
 """

@@ -1,8 +1,8 @@
 """Draw the anatomy of one synthetic frontal chest radiograph as a map of attenuation.
 
-Attenuation is 0 in air and near 1 behind the heart; ``phantom_film`` turns it into grey levels.
-Shapes are in the thorax units of ``phantom_shapes``. They are drawn by hand after what a frontal
-radiograph shows; no published phantom is followed, and no part of a real image is used.
+Attenuation is 0 in air and near 1 behind the heart; ``film`` turns it into grey levels. Shapes are
+in the thorax units of ``shapes``. They were drawn by hand to look like a frontal radiograph; no
+published phantom is followed, and no part of a real image is used.
 """
 
 from dataclasses import dataclass
@@ -49,9 +49,11 @@ _SCAPULA = np.array([(1.32, -0.98), (0.98, -0.86), (0.86, -0.45), (0.90, -0.05),
 class Anatomy:
     """A drawn patient: maps of the film's size.
 
-    ``attenuation`` (float32) is at least 0, ``air`` (float32, 0 to 1) the share of aerated lung
-    along the ray, ``lungs`` (float32, 0 to 1) the lung fields that a reader would outline: the
-    lungs without what lies behind heart and diaphragm.
+    Attributes:
+        attenuation: float32, at least 0.
+        air: float32, 0 to 1, the share of aerated lung along the ray.
+        lungs: float32, 0 to 1, the lung fields that a reader would outline: the lungs without what
+            lies behind heart and diaphragm.
     """
 
     attenuation: np.ndarray
@@ -75,7 +77,7 @@ def draw_anatomy(patient: Patient, size: int) -> Anatomy:
     attenuation += blurred(heart, 0.006 * size) * (0.05 + 0.24 * air)
     # Bones stand out less where much else lies on the ray.
     attenuation += _bones(patient, size) * np.minimum(1, body * 1.5) * (0.7 + 0.3 * outline)
-    # The lung's own texture: what vessels too small to draw leave.
+    # The texture of the lung: vessels too small to draw.
     texture = rng.normal(0, 0.018, (size // 3, size // 3))
     attenuation += (_vessels(patient, rng, size) + enlarged(texture, size)) * air
     attenuation -= _airways(patient, size)
@@ -90,7 +92,7 @@ def _lung_outlines(patient: Patient, rng: np.random.Generator) -> list[np.ndarra
         points[_ANGLE] = points[_ANGLE.start] + (0, dome / 2)
         points[_DIAPHRAGM.stop - 1] = points[_DIAPHRAGM.stop - 2]
         points[:, 0] += np.where(np.abs(usual[:, 0]) < 0.3, patient.turn, 0)
-        if patient.child:  # rounder: wide at the top already
+        if patient.child:  # rounder: already wide at the top
             points[:, 0] += side * 0.07 * np.clip(1 - np.abs(usual[:, 1] + 0.5) / 0.5, 0, 1)
         outlines.append(smooth(points))
     return outlines
@@ -121,7 +123,7 @@ def _body(patient: Patient, size: int) -> np.ndarray:
 
 
 def _soft_tissue(patient: Patient, rng: np.random.Generator, size: int) -> np.ndarray:
-    """Return what neck, abdomen, mediastinum, breasts and stomach change, per unit of body."""
+    """Return the change by neck, abdomen, mediastinum, breasts and stomach, per unit of body."""
     side = max(size // 4, 16)
     x, y = patient.frame.grid(side)
     soft = 0.14 * step((y - 0.55) / 0.35) - 0.08 * step((-y - 1.0) / 0.5)
@@ -177,7 +179,7 @@ def _vertebrae(patient: Patient) -> np.ndarray:
 
 
 def _airways(patient: Patient, size: int) -> np.ndarray:
-    """Return the attenuation that the air in trachea and main bronchi takes away."""
+    """Return the attenuation to subtract for the air in trachea and main bronchi."""
     x = patient.turn
     tubes = np.array(
         [

@@ -1,7 +1,7 @@
-"""Turn a map of attenuation into a film, with the look of the place that it is said to come from.
+"""Turn a map of attenuation into a film, with the look of the source that it seems to come from.
 
 Each source has its own exposure, contrast, noise, borders and letters, inside and outside the
-lungs, as the sources of the real database have: an image's class can be told from its source as
+lungs, like the sources of the real database: the class of an image can be told from its source as
 well as from its disease. The values were fitted by eye and to the mean grey levels of real films.
 """
 
@@ -28,8 +28,8 @@ class Look:
     uneven: float  # grey levels of the slow field
     collimated: float  # share of films with a black border
     framed: float  # share of films with a bright edge
-    markers: tuple[str, ...]  # letters of the side marker
-    right: bool  # whether it stands at the patient's right, the left of the image
+    markers: tuple[str, ...]  # letters on the side marker
+    right: bool  # whether the marker is at the patient's right, the left of the image
     marker_size: float
     notes: tuple[str, ...] = ()  # small words
     tubes: float = 0.0  # share of films with a tube or a cable
@@ -87,7 +87,7 @@ def expose(
     film = black + (white - black) * share
     slope = rng.normal(0, look.uneven, (4, 4)) + rng.normal(0, look.uneven) * np.linspace(-1, 1, 4)
     film += enlarged(slope, size) * np.minimum(1, 4 * share)
-    # Quantum noise grows where little of the beam arrives.
+    # There is more quantum noise where less of the beam arrives.
     grain = look.noise * rng.uniform(0.5, 1.5) * (0.4 + 0.8 * share)
     film += rng.standard_normal(film.shape, np.float32) * grain
     film = blurred(film, look.blur * size * rng.uniform(0.6, 1.4))
@@ -113,7 +113,7 @@ def _tube(patient: Patient, size: int, rng: np.random.Generator) -> np.ndarray:
 def _collimation(
     look: Look, patient: Patient, size: int, rng: np.random.Generator
 ) -> np.ndarray | float:
-    """Return 1 where the beam fell and 0 beyond; the lungs are never cut off."""
+    """Return 1 where the beam fell and 0 elsewhere; the lungs are never cut off."""
     if rng.random() >= look.collimated:
         return 1.0
     left, top, right, bottom = rng.uniform((1.2, 1.15, 1.2, 1.15), (1.7, 1.5, 1.7, 1.6))

@@ -1,8 +1,8 @@
 """What a disease adds to a synthetic radiograph: fluid and tissue where the lungs held air.
 
-Every finding is a float32 map of attenuation to add, made for one patient. Strengths run from 0
-(not to be seen) to 1, so that the classes overlap as they do on real films: a weak finding cannot
-be told from a clear lung.
+Every finding is a float32 map of attenuation to add, made for one patient. Strengths range from 0
+(invisible) to 1, so that the classes overlap as they do on real films: a weak finding cannot be
+told from a clear lung.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ def add_findings(
 ) -> np.ndarray:
     """Return the attenuation (float32, the shape of ``air``) that a class's disease adds.
 
-    ``air`` is the share of aerated lung along the ray. Normal lungs get none.
+    ``air`` is the share of aerated lung along the ray. Normal lungs get no finding.
     """
     size = len(air)
     strength = rng.beta(1.7, 1.2)
@@ -57,7 +57,7 @@ def _consolidations(patient: Patient, size: int, rng: np.random.Generator) -> np
 
 
 def _interstitial(patient: Patient, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Return streaks that run out from both hila, and a thin perihilar haze."""
+    """Return streaks that radiate from both hila, and a thin perihilar haze."""
     streaks = int(rng.integers(60, 130))
     side = np.where(np.arange(streaks) % 2, 1.0, -1.0)[:, None]
     angle = rng.uniform(-1.45, 1.45, (streaks, 1))

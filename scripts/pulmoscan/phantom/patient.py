@@ -1,7 +1,7 @@
-"""Draw the lot of one synthetic patient: place on the film, proportions, habitus.
+"""Sample one synthetic patient: position on the film, proportions, build.
 
 The spreads are wide on purpose: no two radiographs may look like copies of each other unless one is
-meant to be. The middle values were fitted by eye to real films.
+meant to be a copy. The means were fitted by eye to real films.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Patient:
     turn: float  # shift of the mediastinum: a patient turned to one side
     build: float  # thickness of the chest wall
     heart: tuple[float, float]  # width of the heart (1: adult), shift to its left
-    domes: tuple[float, float]  # how much lower the right and left dome stand than usual
+    domes: tuple[float, float]  # how much lower than usual the right and the left dome are
     shoulder: float  # height of the shoulders
     arms: float  # distance of the arms from the midline
     breast: float
@@ -30,11 +30,11 @@ class Patient:
     rib_width: float
     rib_drop: float  # how far a posterior rib descends on its way to the chest wall
     bone: float
-    seed: int  # for the single outlines and vessels
+    seed: int  # of the individual outlines and vessels
 
 
 def draw_patient(rng: np.random.Generator, child: bool, fill: float) -> Patient:
-    """Return a random patient; ``fill`` scales the thorax on the film (1: as usual)."""
+    """Return a random patient; ``fill`` scales the thorax on the film (1: the usual size)."""
     width = float(np.clip(rng.normal(0.33 if child else 0.36, 0.035) * fill, 0.24, 0.43))
     height = float(np.clip(width * rng.normal(1.14 if child else 0.94, 0.09), 0.24, 0.43))
     bend = [rng.normal(0, 0.022, 2), rng.uniform(1.2, 3.0, 2), rng.uniform(0, 2 * np.pi, 2)]

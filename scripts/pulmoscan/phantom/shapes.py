@@ -16,11 +16,13 @@ _SUBPIXEL_BITS = 4  # OpenCV's fixed-point coordinates: 1/16 pixel
 
 @dataclass(frozen=True)
 class Frame:
-    """Where one patient stands on a square film.
+    """The position of one patient on a square film.
 
-    ``centre`` (x, y) and ``half`` (half width and half height of the thorax) are shares of the
-    film's side, ``rotation`` is in radians. ``bend`` (3, 2) is the amplitude, frequency and phase
-    of a slow wave that deforms everything together.
+    Attributes:
+        centre: x and y, as shares of the side of the film.
+        half: Half width and half height of the thorax, as shares of the side.
+        rotation: In radians.
+        bend: 3 x 2, amplitude, frequency and phase of a slow wave that deforms everything together.
     """
 
     centre: tuple[float, float]
@@ -67,7 +69,7 @@ class Frame:
         return layer * np.float32(rim / 255)
 
     def lines(self, curves: np.ndarray, size: int, width: float, value: float) -> np.ndarray:
-        """Return a float32 layer with open curves (curves, points, 2), ``width`` a film's share."""
+        """Return a float32 layer with open curves (curves, points, 2), as wide as a share of it."""
         layer = np.zeros((size, size), np.uint8)
         pixels = list(_fixed(self.onto_film(curves, size)))
         thick = max(1, round(width * size))
@@ -119,7 +121,7 @@ def enlarged(coarse: np.ndarray, size: int) -> np.ndarray:
 
 
 def depth(inside: np.ndarray, full: float) -> np.ndarray:
-    """Return how deep each pixel lies inside a layer: 0 outside, 1 from ``full`` pixels on."""
+    """Return how deep inside a layer each pixel is: 0 outside, 1 from ``full`` pixels on."""
     distance = cv2.distanceTransform((inside > 0.5).view(np.uint8), cv2.DIST_L2, 3)
     return np.minimum(distance / np.float32(full), np.float32(1))
 

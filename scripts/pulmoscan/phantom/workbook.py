@@ -1,4 +1,4 @@
-"""The sources of the database, their spellings, and metadata workbooks without a clock in them."""
+"""The sources of the database, their spellings, and metadata workbooks without timestamps."""
 
 import io
 import re
@@ -9,10 +9,10 @@ from datetime import datetime
 import openpyxl
 
 _COLUMNS = ("FILE NAME", "FORMAT", "SIZE", "URL")
-_SIZE = "256*256"  # what the real metadata say of every image, though images have 299 pixels
+_SIZE = "256*256"  # what the real metadata say about every image, although images have 299 pixels
 _DATE = datetime(2020, 1, 1)
 
-# Images of each class by source, in the database of 21,165 images.
+# Images of each class by source, in the real database of 21,165 images.
 SOURCE_COUNTS = {
     "COVID": {
         "BIMCV": 2474,
@@ -56,8 +56,8 @@ SOURCE_URLS = {
 def workbook(rows: Iterable[tuple[str, str]]) -> bytes:
     """Return the bytes of a metadata workbook with ``rows`` of (image as spelt there, URL).
 
-    openpyxl writes the time of writing into the document's properties and into the archive; both
-    are replaced by a fixed date, so that equal rows give equal bytes.
+    openpyxl writes the current time into the document's properties and into the archive; both are
+    replaced by a fixed date, so that equal rows give equal bytes.
     """
     book = openpyxl.Workbook()
     book.properties.created = _DATE

@@ -259,19 +259,3 @@ def test_classes_can_be_learnt_but_not_perfectly():
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=300))
     accuracy = cross_val_score(model, np.array(features, float), labels, cv=5).mean()
     assert 0.35 < accuracy < 0.9
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"images_per_class": 11}, r"images_per_class 11 for COVID: give at least 12"),
-        ({"images_per_class": {**dict.fromkeys(CLASSES, 20), "Normal": 3}}, r"3 for Normal"),
-        ({"images_per_class": {"COVID": 20}}, r"names COVID: give one number, or one for each of"),
-        ({"images_per_class": 12, "size": 8}, r"size 8: give at least 32 pixels"),
-        ({"images_per_class": 12, "seed": -1}, r"seed -1: give 0 or more"),
-    ],
-)
-def test_wrong_arguments_are_refused_before_anything_is_written(tmp_path, arguments, message):
-    with pytest.raises(ValueError, match=message):
-        database.write_database(tmp_path / "new", **arguments)
-    assert not (tmp_path / "new").exists()
