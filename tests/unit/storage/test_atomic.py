@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from pulmoscan.storage import atomic
+from refusals import refusal
 
 WRITER = """
 import sys
@@ -115,3 +116,16 @@ def test_a_failed_write_leaves_the_old_file_alone(tmp_path):
         write_half()
     assert target.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["table.tsv"]
+
+
+def test_errors_of_writing_name_the_file_and_give_the_reason_of_the_system(tmp_path):
+    def full(number: int) -> None:
+        with atomic.replacing(tmp_path / "table.tsv"):
+            raise OSError(number, os.strerror(number))
+
+    for number, reason in ((28, "No space left on device"), (27, "File too large")):
+        _, sentence = refusal(full, number)
+        assert sentence == f"cannot write {tmp_path}/table.tsv: {reason}"
+    with pytest.raises(FileNotFoundError):  # of a file that the block reads
+        full(2)
+    assert names(tmp_path) == []
