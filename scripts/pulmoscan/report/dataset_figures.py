@@ -1,16 +1,17 @@
 """Figures of the data set: shares, lung area, grey levels, mean images."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from pulmoscan.data.layout import CLASSES
 from pulmoscan.report import figures
 
 
 def counts(table: pd.DataFrame, name: str, title: str) -> Figure:
-    """Return horizontal bars of ``images`` with their shares, one a value of column ``name``."""
+    """Return horizontal bars of ``images`` with their shares, one per value of a column."""
     table = table.iloc[::-1]
     figure, axes = figures.empty(0.7 + 0.32 * len(table))
     axis = axes[0, 0]
@@ -27,33 +28,42 @@ def counts(table: pd.DataFrame, name: str, title: str) -> Figure:
 
 
 def class_by_source(table: pd.DataFrame) -> Figure:
-    """Return one bar a source, divided by class; ``table`` has ``source`` and a column a class."""
+    """Return one bar per source, divided by class.
+
+    ``table`` has ``source`` and a column of counts for each class.
+    """
     table = table.iloc[::-1]
+    classes = table.columns.drop("source")
+    colours = figures.colours_of(classes)
     figure, axes = figures.empty(0.9 + 0.34 * len(table))
     axis = axes[0, 0]
     left = np.zeros(len(table))
-    for name in CLASSES:
-        axis.barh(table["source"], table[name], left=left, label=name, color=figures.COLOURS[name])
+    for name in classes:
+        axis.barh(table["source"], table[name], left=left, label=name, color=colours[name])
         left += table[name].to_numpy()
     figures.label(axis, "Which class comes from which source", x="images")
     axis.legend(frameon=False, fontsize=8)
     return figure
 
 
-def useful_area(images: pd.DataFrame) -> Figure:
-    """Return the distribution of ``useful_area`` (0..1), of all images and class by class."""
+def useful_area(images: pd.DataFrame, classes: Sequence[str]) -> Figure:
+    """Return the distribution of ``useful_area`` (0..1), of all images and class by class.
+
+    ``images`` has one row per image, with its ``class``; classes without images are not drawn.
+    """
     figure, axes = figures.empty(3.0, 1, 2, sharex=True)
+    colours = figures.colours_of(classes)
     bins = np.linspace(0, max(0.5, images["useful_area"].max()), 41)
     axes[0, 0].hist(images["useful_area"], bins, color=figures.GREY)
     mean = images["useful_area"].mean()
     axes[0, 0].axvline(mean, color=figures.REFERENCE, lw=1.5, label=f"mean {mean:.1%}")
     axes[0, 0].legend(frameon=False, fontsize=8)
     figures.label(axes[0, 0], "All images", x="share of the image inside the lungs", y="images")
-    for name in CLASSES:
+    for name in classes:
         values = images.loc[images["class"] == name, "useful_area"]
         if len(values):
             style = {"histtype": "step", "lw": 1.5, "density": True}
-            axes[0, 1].hist(values, bins[::2], color=figures.COLOURS[name], label=name, **style)
+            axes[0, 1].hist(values, bins[::2], color=colours[name], label=name, **style)
     figures.label(axes[0, 1], "By class", x="share of the image inside the lungs", y="density")
     axes[0, 1].legend(frameon=False, fontsize=8)
     for axis in axes.flat:
@@ -61,28 +71,33 @@ def useful_area(images: pd.DataFrame) -> Figure:
     return figure
 
 
-def histograms(levels: np.ndarray, classes: pd.Series) -> Figure:
+def histograms(levels: np.ndarray, class_of: pd.Series, classes: Sequence[str]) -> Figure:
     """Return the mean grey-level distribution of each class, of whole images and of lungs.
 
-    ``levels`` is n x 2 x 256: pixels at each grey level, in the whole image and inside the mask;
-    ``classes`` the class of each of the n images. Every image weighs the same.
+    Every image weighs the same.
+
+    Args:
+        levels: n x 2 x 256, pixels at each grey level: in the whole image, inside the mask.
+        class_of: the class of each of the n images.
+        classes: those to draw, in their order; ones without images are left out.
     """
     figure, axes = figures.empty(3.0, 1, 2, sharex=True)
+    colours = figures.colours_of(classes)
     for region, title in enumerate(("Whole images", "Inside the lungs")):
         axis = axes[0, region]
-        for name in CLASSES:
-            chosen = levels[(classes == name).to_numpy(), region].astype(float)
+        for name in classes:
+            chosen = levels[(class_of == name).to_numpy(), region].astype(float)
             totals = chosen.sum(axis=1, keepdims=True)
             if len(chosen) and (totals > 0).any():
                 mean = (chosen[totals[:, 0] > 0] / totals[totals[:, 0] > 0]).mean(axis=0)
-                axis.plot(mean, color=figures.COLOURS[name], lw=1.3, label=name)
+                axis.plot(mean, color=colours[name], lw=1.3, label=name)
         figures.label(axis, title, x="grey level", y="share of the pixels")
         axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
         # Black borders and saturated pixels would flatten everything else.
         axis.set_ylim(
             0, 1.1 * max((line.get_ydata()[3:-3].max() for line in axis.lines), default=1)
         )
-    # Where lungs have few pixels; whole images have some of every level.
+    # On the right, where lungs have few pixels; whole images have some of every level.
     axes[0, 1].legend(frameon=False, fontsize=8, loc="upper right")
     return figure
 
@@ -90,9 +105,9 @@ def histograms(levels: np.ndarray, classes: pd.Series) -> Figure:
 def images_with_histograms(
     whole: list[np.ndarray], masked: list[np.ndarray], levels: np.ndarray, names: list[str]
 ) -> Figure:
-    """Return a row an image: the image, its lungs, and the histogram of both.
+    """Return one row per image: the image, its lungs, and the histogram of both.
 
-    ``levels`` is n x 2 x 256, ``names`` the images' names.
+    ``levels`` is n x 2 x 256, ``names`` are those of the images.
     """
     figure, axes = figures.empty(2.0 * len(names), len(names), 4)
     for i, name in enumerate(names):

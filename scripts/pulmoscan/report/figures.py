@@ -1,6 +1,7 @@
-"""How the report's figures look and are saved; pictures of images in rows and columns."""
+"""How the figures of the page look and are saved; pictures of images in rows and columns."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +12,32 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from pulmoscan.data.layout import CLASSES
+from pulmoscan.report import page
+from pulmoscan.report.captions import FIGURES
 from pulmoscan.storage.atomic import replacing
 
-# Names of images and sources are shown as they are: a dollar sign in one begins no formula.
+# Names of images and sources are shown as they are: a dollar sign does not begin a formula.
 mpl.rcParams["text.parse_math"] = False
 DPI = 150
 WIDTH = 9.0  # inches, of a figure over the whole page
 INK, GREY, REFERENCE = "#22303c", "#8a94a0", "#b5523b"
-# Told apart by readers who see colours differently (Okabe and Ito 2008), one a class.
-COLOURS = dict(zip(CLASSES, ("#d55e00", "#e69f00", "#0072b2", "#009e73"), strict=True))
+# Told apart by readers who see colours differently (Okabe and Ito 2008); the first four are those
+# of the study's classes.
+PALETTE = ("#d55e00", "#e69f00", "#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#f0e442")
+COLOURS = dict(zip(CLASSES, PALETTE, strict=False))
+
+
+def colours_of(classes: Collection[str]) -> dict[str, str]:
+    """Return the colour of each class: those of the study have their own, others what is left."""
+    own = {name: COLOURS[name] for name in classes if name in COLOURS}
+    spare = cycle([colour for colour in PALETTE if colour not in own.values()])
+    return {name: own.get(name) or next(spare) for name in classes}
 
 
 def empty(
     height: float, rows: int = 1, columns: int = 1, *, width: float = WIDTH, **settings: Any
 ) -> tuple[Figure, np.ndarray]:
-    """Return a figure, as wide as the page unless told, and its axes (rows x columns)."""
+    """Return a figure, as wide as the page by default, and its axes (rows x columns)."""
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False, **settings)
@@ -45,7 +57,7 @@ def label(axis: Axes, title: str = "", x: str = "", y: str = "") -> None:
 def save(figure: Figure, folder: str | Path, name: str, *, pixels: bool = False) -> Path:
     """Write ``name``.png, and ``name``.svg unless the figure shows pixels; return the PNG's path.
 
-    The same figure gives the same bytes: no date is written, and the ids in the SVG are fixed.
+    The same figure gives the same bytes: no date is written, and the ids of the SVG are fixed.
     """
     path = Path(folder) / f"{name}.png"
     with replacing(path) as temporary:
@@ -59,6 +71,17 @@ def save(figure: Figure, folder: str | Path, name: str, *, pixels: bool = False)
     return path
 
 
+def drawn(
+    figure: Figure, folder: str | Path, name: str, *, pixels: bool = False, **filled: object
+) -> str:
+    """Save a figure, see `save`, and return it as HTML with its caption of `captions.FIGURES`.
+
+    ``filled`` replaces what stands in braces in the caption.
+    """
+    path = save(figure, folder, name, pixels=pixels)
+    return page.figure(path, FIGURES[name].format(**filled))
+
+
 def pictures(
     rows: Sequence[Sequence[np.ndarray]],
     names: Sequence[str],
@@ -66,9 +89,9 @@ def pictures(
     heads: Sequence[str] = (),
     width: float = WIDTH,
 ) -> Figure:
-    """Return grey images (0..255) in rows, each row named on its left.
+    """Return grey images (0..255) in rows, with the name of each row on its left.
 
-    ``titles`` stand above each image, ``heads`` above the first row. NaN is shown white.
+    ``titles`` are above each image, ``heads`` above the first row. NaN is white.
     """
     columns = max((len(row) for row in rows), default=1)
     height = (width - 0.5) / columns * max(len(rows), 1)

@@ -1,4 +1,8 @@
-"""The HTML of the report: tables, captioned figures, notes. All text is escaped."""
+"""The HTML of the page: tables, captioned figures, notes, and how numbers are written.
+
+Text from the data is escaped. Captions and notes are HTML, written by this package, and escape the
+text that they quote.
+"""
 
 import base64
 import hashlib
@@ -9,43 +13,21 @@ from pathlib import Path
 
 import pandas as pd
 
-STYLE = """<style>
-.jp-RenderedHTMLCommon {font-family: system-ui, "Segoe UI", Helvetica, Arial, sans-serif;
-  line-height: 1.5; color: #22303c}
-body main, body.jp-Notebook {max-width: 1080px; margin: 0 auto}
-.jp-RenderedHTMLCommon h1 {font-size: 2em; margin: 0.4em 0 0.2em}
-.jp-RenderedHTMLCommon h2 {border-bottom: 2px solid #dfe4e9; padding-bottom: 0.2em;
-  margin-top: 1.6em}
-.jp-OutputPrompt, .jp-InputPrompt {display: none}
-.report-synthetic {background: #fff0d6; border-left: 6px solid #e69f00; padding: 0.7em 1em;
-  font-size: 1.05em; font-weight: 600}
-.report-note {background: #eef3f8; border-left: 4px solid #0072b2; padding: 0.5em 0.9em;
-  margin: 0.6em 0}
-.report-wrong {background: #fbeeea; border-left: 4px solid #b5523b; padding: 0.5em 0.9em;
-  margin: 0.6em 0}
-.report-table {overflow-x: auto; margin: 0.5em 0}
-.jp-RenderedHTMLCommon .report-table table {border-collapse: collapse; font-size: 0.84em;
-  margin: 0; display: table; table-layout: auto}
-.jp-RenderedHTMLCommon .report-table th {background: #f1f4f7; text-align: left;
-  border-bottom: 2px solid #c9d1d9; padding: 4px 8px; white-space: nowrap}
-.jp-RenderedHTMLCommon .report-table td {border-bottom: 1px solid #e4e8ec; padding: 3px 8px;
-  text-align: left; vertical-align: top; white-space: nowrap}
-.jp-RenderedHTMLCommon .report-table td.wide {white-space: normal; min-width: 15em;
-  overflow-wrap: anywhere}
-.jp-RenderedHTMLCommon .report-table td.number,
-.jp-RenderedHTMLCommon .report-table th.number {text-align: right; white-space: nowrap;
-  font-variant-numeric: tabular-nums}
-.report-table td.high {background: #dff2e3}
-.report-table td.quiet {color: #66717c}
-.jp-RenderedHTMLCommon .report-caption {color: #4a5560; font-size: 0.88em;
-  margin: 1.1em 0 0.2em}
-.jp-RenderedHTMLCommon figcaption.report-caption {margin-top: 0.2em}
-figure.report-figure {margin: 0.8em 0 1.2em}
-figure.report-figure img {max-width: 100%; height: auto}
-details.report-more {margin: 0.4em 0 1em}
-details.report-more summary {cursor: pointer; color: #0b5c99}
-.report-contents {columns: 2; font-size: 0.95em}
-</style>"""
+STYLE = Path(__file__).with_name("page.css")
+ALIGNED = [("text-align", "right"), ("font-variant-numeric", "tabular-nums")]
+NUMBERS = [{"selector": "", "props": ALIGNED}]  # the style of a column, heading included
+
+
+def show(*parts: str) -> None:
+    """Display HTML below the cell of the notebook that calls this."""
+    from IPython.display import HTML, display
+
+    display(HTML("".join(parts)))
+
+
+def style() -> str:
+    """Return the style sheet of the page as HTML."""
+    return f"<style>\n{STYLE.read_text(encoding='utf-8')}</style>"
 
 
 def escaped(text: object) -> str:
@@ -54,7 +36,7 @@ def escaped(text: object) -> str:
 
 
 def share(value: float, decimals: int = 1) -> str:
-    """Return a share (0..1) in percent, a dash for none."""
+    """Return a share (0..1) in per cent, a dash for none."""
     return "–" if math.isnan(value) else f"{100 * value:.{decimals}f} %"
 
 
@@ -68,6 +50,30 @@ def count(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:,.0f}"
 
 
+def plain(value: float) -> str:
+    """Return a number with as many digits as it needs, a dash for none."""
+    return "–" if math.isnan(value) else f"{value:g}"
+
+
+def with_interval(value: str, low: float, high: float) -> str:
+    """Return a value followed by its interval (0..1), in per cent, where there is one."""
+    return value if math.isnan(low) else f"{value} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def percent(value: float, low: float, high: float, sd: float = math.nan, sign: str = "") -> str:
+    """Return a share in per cent with its deviation and interval, where there are any.
+
+    ``sign`` is ``+`` for a difference, which shows its sign.
+
+    >>> percent(0.85, 0.82, 0.88, sd=0.01)
+    '85.0 ± 1.0 [82.0, 88.0]'
+    """
+    if math.isnan(value):
+        return "–"
+    text = f"{100 * value:{sign}.1f}" + ("" if math.isnan(sd) else f" ± {100 * sd:.1f}")
+    return text if math.isnan(low) else f"{text} [{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]"
+
+
 def table(
     data: pd.DataFrame,
     formats: Mapping[str, Callable[[float], str]] | None = None,
@@ -76,35 +82,42 @@ def table(
     classes: pd.DataFrame | None = None,
     wide: Sequence[str] = (),
 ) -> str:
-    """Return a table; columns with a format are numbers and stand to the right.
+    """Return a table.
 
-    ``names`` renames headings; ``classes`` gives CSS classes to single cells (same labels); the
-    columns ``wide`` hold sentences, which may break.
+    Args:
+        data: its rows. Text is escaped, and missing values are dashes.
+        formats: how the numbers of a column are written; such columns are aligned to the right.
+        caption: HTML above the table.
+        names: headings that differ from the names of their columns.
+        classes: CSS classes of single cells, with the rows and columns of ``data``.
+        wide: columns of sentences, which may break.
     """
-    formats, names = formats or {}, names or {}
+    names = names or {}
     data = data.reset_index(drop=True)
-    formats = {name: show for name, show in formats.items() if name in data}
-    style = data.style.hide(axis="index").format(escape="html", na_rep="–", precision=4)
-    for column, show in formats.items():
-        style = style.format(show, subset=[column], na_rep="–")
-    style = style.format_index(lambda name: escaped(names.get(name, name)), axis="columns")
+    formats = {name: written for name, written in (formats or {}).items() if name in data}
     marks = pd.DataFrame("", index=data.index, columns=data.columns)
-    wide = [name for name in wide if name in data]
     if classes is not None:
         marks.update(classes.reset_index(drop=True))
-    for column in formats:
-        marks[column] = (marks[column] + " number").str.strip()
-    for column in wide:
-        marks[column] = "wide"
+    marks[[name for name in wide if name in data]] = "wide"
+    style = data.style.hide(axis="index").format(escape="html", na_rep="–", precision=4)
+    for column, written in formats.items():
+        style = style.format(written, subset=[column], na_rep="–")
+    style = style.format_index(lambda name: escaped(names.get(name, name)), axis="columns")
+    style = style.set_table_styles(dict.fromkeys(formats, NUMBERS))
     style = style.set_td_classes(marks)
-    # Named by its content, so that the same table is the same HTML.
+    # Named after its content, so that the same table is the same HTML.
     name = hashlib.sha256((caption + data.to_csv()).encode()).hexdigest()[:8]
-    text = style.set_uuid(name).to_html()
-    for position, column in enumerate(data.columns):
-        if column in formats:
-            text = text.replace(f'class="col_heading level0 col{position}"', 'class="number"')
-    title = f'<p class="report-caption">{caption}</p>' if caption else ""
-    return f'{title}<div class="report-table">{text}</div>'
+    return f'{captioned(caption)}<div class="report-table">{style.set_uuid(name).to_html()}</div>'
+
+
+def dashed(data: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with a dash in place of every empty text."""
+    return data.replace("", "–")
+
+
+def captioned(text: str) -> str:
+    """Return a caption, nothing for an empty one."""
+    return f'<p class="report-caption">{text}</p>' if text else ""
 
 
 def folded(summary: str, content: str) -> str:
@@ -113,7 +126,7 @@ def folded(summary: str, content: str) -> str:
 
 
 def figure(path: Path, caption: str) -> str:
-    """Return a saved picture, within the page, with its caption."""
+    """Return a saved picture, embedded in the page, with its caption (plain text)."""
     data = base64.b64encode(Path(path).read_bytes()).decode()
     return (
         f'<figure class="report-figure"><img alt="{escaped(caption)}" '
@@ -125,19 +138,3 @@ def figure(path: Path, caption: str) -> str:
 def note(text: str, kind: str = "note") -> str:
     """Return a paragraph that stands out; ``kind``: note, wrong or synthetic."""
     return f'<p class="report-{kind}">{text}</p>'
-
-
-def with_interval(value: str, low: float, high: float) -> str:
-    """Return a value with its interval behind it, where there is one."""
-    return value if math.isnan(low) else f"{value} [{100 * low:.1f}, {100 * high:.1f}]"
-
-
-def percent(value: float, low: float, high: float, sd: float = math.nan, sign: str = "") -> str:
-    """Return a share in percent with its deviation and interval, where there are any.
-
-    ``sign`` is ``+`` for a difference, which shows its sign.
-    """
-    if math.isnan(value):
-        return "–"
-    text = f"{100 * value:{sign}.1f}" + ("" if math.isnan(sd) else f" ± {100 * sd:.1f}")
-    return text if math.isnan(low) else f"{text} [{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]"

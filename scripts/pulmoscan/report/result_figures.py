@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from pulmoscan.report import figures
+from pulmoscan.report.tables import several_splits
 
 PERCENT = FuncFormatter(lambda share, _: f"{100 * share:g}%")
 
@@ -23,14 +24,13 @@ def beside_published(table: pd.DataFrame) -> Figure:
         "published": ("published", "published_low", "published_high", figures.GREY),
         "reproduced": ("reproduced", "low", "high", figures.REFERENCE),
     }
-    named = table["model"] + ", unfreeze " + table["unfreeze"] + ", " + table["variant"]
-    return _beside(table, named, series, 0.34)
+    return _beside(table, _named(table, _runs(table, table["model"])), series, 0.34)
 
 
 def protocol(table: pd.DataFrame) -> Figure:
-    """Return published value, published protocol and recommended protocol, a row a pair of runs.
+    """Return published value, published and recommended protocol, one row per pair of runs.
 
-    ``table`` holds rows of ``protocol.tsv`` for one accuracy, each of which was run.
+    ``table`` holds rows of ``protocol.tsv`` for one accuracy, all of which were run.
     """
     recommended = (f"recommended{part}" for part in ("", "_low", "_high"))
     series = {
@@ -39,8 +39,18 @@ def protocol(table: pd.DataFrame) -> Figure:
         "recommended protocol": (*recommended, figures.REFERENCE),
     }
     # Two staged models may be like the same one.
-    named = table["recommended_model"] + ", unfreeze " + table["unfreeze"] + ", " + table["variant"]
-    return _beside(table, named, series, 0.42)
+    return _beside(table, _named(table, _runs(table, table["recommended_model"])), series, 0.42)
+
+
+def _runs(table: pd.DataFrame, models: pd.Series) -> pd.Series:
+    return models + ", unfreeze " + table["unfreeze"] + ", " + table["variant"]
+
+
+def _named(table: pd.DataFrame, names: pd.Series) -> pd.Series:
+    """Return names of runs or models, after their split where the runs are on several."""
+    if not several_splits(table):
+        return names
+    return names.where(table["split"] == "", table["split"] + ": " + names)
 
 
 def _beside(
@@ -52,7 +62,7 @@ def _beside(
     """Return a row of points with intervals for each row of a table, ``height`` inches each.
 
     ``series`` gives for each name in the legend the columns of value, lower and upper end, and its
-    colour. One without any value is left out.
+    colour. A series without any value is left out.
     """
     table, names = table.iloc[::-1].reset_index(drop=True), names.iloc[::-1]
     figure, axes = figures.empty(1.1 + height * len(table))
@@ -75,20 +85,20 @@ def _beside(
 
 
 def regions(table: pd.DataFrame) -> Figure:
-    """Return the test accuracy of networks on several kinds of images, a point a training.
+    """Return the test accuracy of networks on several kinds of images, one point per training.
 
-    Columns ``model, unfreeze, sampling, pixels, seed, test_accuracy, test_low, test_high``; a
-    colour is a network with one sampling.
+    Columns ``split_name, model, unfreeze, sampling, pixels, seed, test_accuracy, test_low,
+    test_high``. There is one colour per network and sampling.
     """
     kinds = list(dict.fromkeys(table["pixels"]))
     figure, axes = figures.empty(2.8)
     axis = axes[0, 0]
     networks = ["model", "unfreeze", "sampling"]
     names = list(dict.fromkeys(table[networks].itertuples(index=False, name=None)))
-    groups = list(table.groupby([*networks, "seed"], sort=False))
+    groups = list(table.groupby([*networks, "split_name", "seed"], sort=False))
     colours = list(figures.COLOURS.values())
     named = set()
-    for i, ((*network, _), part) in enumerate(groups):
+    for i, ((*network, _, _), part) in enumerate(groups):
         value = part["test_accuracy"]
         errors = np.abs(np.stack([value - part["test_low"], part["test_high"] - value]))
         places = [kinds.index(name) for name in part["pixels"]]
@@ -116,9 +126,12 @@ def regions(table: pd.DataFrame) -> Figure:
 
 
 def training_curves(histories: Mapping[str, pd.DataFrame]) -> Figure:
-    """Return accuracy and loss over the epochs, a row a run; dashed: validation.
+    """Return accuracy and loss over the epochs, one row per training; dashed: validation.
 
-    A dotted line stands where a stage ends and the next begins (column ``stage``, if there is one).
+    A dotted line is where a stage ends and the next begins.
+
+    Args:
+        histories: by name, the epochs of a training with their ``stage``.
     """
     figure, axes = figures.empty(2.1 * len(histories), len(histories), 2)
     for (name, history), row in zip(histories.items(), axes, strict=True):
@@ -145,8 +158,6 @@ def training_curves(histories: Mapping[str, pd.DataFrame]) -> Figure:
 
 def stage_changes(history: pd.DataFrame) -> list[float]:
     """Return the places on the axis of epochs where a stage ends, halfway to the next epoch."""
-    if "stage" not in history:
-        return []
     last = history.groupby("stage")["epoch"].max().sort_index()
     return [float(epoch) + 0.5 for epoch in last.iloc[:-1]]
 
@@ -154,8 +165,8 @@ def stage_changes(history: pd.DataFrame) -> list[float]:
 def published_matrix(rows: pd.DataFrame) -> pd.DataFrame:
     """Return published counts as a confusion table of test images.
 
-    ``rows`` are one run's in a table of ``compare``, with the metrics ``TP, FN, FP, TN`` among
-    them. Columns of the result: ``split, label, predicted, images``; no row where one is missing.
+    ``rows`` are those of one run in a table of ``compare``, with the metrics ``TP, FN, FP, TN``
+    among them. The result has ``split, label, predicted, images``; no row where one is missing.
     """
     counts = pd.to_numeric(rows.set_index("metric")["published"], errors="coerce")
     cells = [
@@ -171,9 +182,11 @@ def published_matrix(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def confusion_matrices(tables: Mapping[str, pd.DataFrame], columns: int = 3) -> Figure:
-    """Return a matrix a run of test images: rows are labels, columns what was predicted.
+    """Return one matrix of test images per run: rows are labels, columns what was predicted.
 
-    ``columns`` is the number of matrices beside each other.
+    Args:
+        tables: by name, whose slashes begin a new line, ``split, label, predicted, images``.
+        columns: the number of matrices beside each other.
     """
     rows = -(-len(tables) // columns)
     figure, axes = figures.empty(9.6 / columns * rows, rows, columns)
@@ -192,7 +205,7 @@ def confusion_matrices(tables: Mapping[str, pd.DataFrame], columns: int = 3) -> 
         axis.set_xticks(range(len(labels)), labels, rotation=30, ha="right", fontsize=7)
         axis.set_yticks(range(len(labels)), labels, fontsize=7)
         axis.spines[:].set_visible(False)
-        figures.label(axis, name.replace(" / ", "\n"), x="predicted", y="label")
+        figures.label(axis, name.replace("/", "\n"), x="predicted", y="label")
         axis.title.set_fontsize(8)
     return figure
 
@@ -201,7 +214,7 @@ def dataset_size(table: pd.DataFrame) -> Figure:
     """Return accuracy by number of training and validation images, published and reproduced.
 
     ``table`` is that of ``compare``; the number of images is the end of the variant's name, and
-    rows whose variant names none are left out. A line a model.
+    rows whose variant names none are left out. There is one line per model and split.
     """
     images = pd.to_numeric(table["variant"].str.rpartition("-")[2], errors="coerce")
     published = pd.to_numeric(table["published"], errors="coerce")
@@ -209,7 +222,8 @@ def dataset_size(table: pd.DataFrame) -> Figure:
     figure, axes = figures.empty(3.0)
     axis = axes[0, 0]
     colours = [figures.REFERENCE, *figures.COLOURS.values()]
-    for colour, (model, rows) in zip(colours, table.groupby("model", sort=False), strict=False):
+    lines = _named(table, table["model"])
+    for colour, (line, rows) in zip(colours, table.groupby(lines, sort=False), strict=False):
         for column, low, high, shade, name in (
             ("published", "published_low", "published_high", figures.GREY, "published"),
             ("reproduced", "low", "high", colour, "reproduced"),
@@ -224,7 +238,7 @@ def dataset_size(table: pd.DataFrame) -> Figure:
                     yerr=errors,
                     fmt="o-",
                     color=shade,
-                    label=f"{name}, {model}",
+                    label=f"{name}, {line}",
                 )
     axis.yaxis.set_major_formatter(PERCENT)
     axis.grid(axis="y", color="#e4e8ec")
@@ -234,5 +248,5 @@ def dataset_size(table: pd.DataFrame) -> Figure:
 
 
 def _legend_above(axis: Axes, columns: int = 3) -> None:
-    """Place the legend where it hides no point."""
+    """Place the legend where it does not hide a point."""
     axis.legend(frameon=False, fontsize=8, ncols=columns, loc="lower left", bbox_to_anchor=(0, 1))

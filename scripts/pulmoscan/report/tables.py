@@ -1,118 +1,130 @@
-"""The tables of the report's page, as HTML: what ``compare.py`` and ``dataset_facts.py`` wrote."""
+"""Tables that put what the study published beside what this workflow found.
+
+Figures of its runs, settings of its searches, and facts about its data set; `sentences` composes
+the words in them.
+"""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from pulmoscan.config import runs
-from pulmoscan.data.layout import POSITIVE
-from pulmoscan.report import page
-from pulmoscan.results import metrics
-from pulmoscan.results.published import SETTING, number
+from pulmoscan.report import page, sentences
+from pulmoscan.results.published import COUNTS, SETTING, number
+from pulmoscan.results.selection import RUN
 
-COUNTS = ("TP", "FN", "FP", "TN")
-TRAINED = [
-    "trained_layers",
-    "first_trained",
-    "trainable_parameters",
-    "parameters",
-    "cached_bytes",
-    "stages",
-]
-NAMES = {"unfreeze": "unfrozen", "recommended_model": "recommended"}
-EXCELLENT = 0.90  # the study marks accuracies above this in green
+EXCELLENT = 0.90  # the study marks accuracies from here in green
+REPRODUCED = ["Reproduced [95 %]", "Points", "Seeds", "SD"]
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
-def compared(rows: pd.DataFrame) -> str:
-    """Return a table of ``compare``: the rows that were run, then the others, folded, with reasons.
+def compared(rows: pd.DataFrame, samplings: Mapping[str, str]) -> str:
+    """Return a published table: the rows that were run, then the others, folded, with reasons.
 
-    Accuracies at or above 90 % are marked as in the study.
+    Accuracies from 90 % are marked, as in the study.
+
+    Args:
+        rows: a table of ``compare``.
+        samplings: the sampling of each variant.
     """
-    ran = rows["status"] == "run"
-    parts = []
+    ran = rows["status"] == RUN
+    splits = several_splits(rows)
+    parts = [page.note("None of these runs was made with this configuration.")]
     if ran.any():
-        parts.append(_beside(rows[ran]))
-    else:
-        parts.append(page.note("None of these runs was made with this configuration."))
+        parts = [_beside(rows[ran], samplings, splits)]
     if not ran.all():
-        reasons = rows.loc[~ran, "status"].str.removeprefix("not run: ").value_counts()
-        summary = "; ".join(f"{number_} {reason}" for reason, number_ in reasons.items())
-        what = f"{(~ran).sum()} of {len(rows)} rows without a run ({summary})"
-        parts.append(page.folded(what, _beside(rows[~ran])))
+        what = f"{(~ran).sum()} of {len(rows)} rows without a run"
+        others = _beside(rows[~ran], samplings, splits)
+        parts.append(page.folded(f"{what} ({sentences.reasons(rows[~ran])})", others))
     return "".join(parts)
 
 
-def _beside(rows: pd.DataFrame) -> str:
-    def shown(value: float, metric: str) -> str:
-        return page.decimal(value, 1).removesuffix(".0") if metric in COUNTS else page.share(value)
+def several_splits(rows: pd.DataFrame) -> bool:
+    """Return whether the runs of a table are on more than one split."""
+    return rows.loc[rows["split"] != "", "split"].nunique() > 1
 
-    def difference(value: float, metric: str) -> str:
-        if math.isnan(value):
-            return "–"
-        return f"{value:+.1f}" if metric in COUNTS else f"{100 * value:+.1f}"
 
-    rows = rows.reset_index(drop=True)
-    printed = rows["published"].fillna("").astype(str)
-    columns = {
+def run_columns(rows: pd.DataFrame, splits: bool) -> dict[str, pd.Series]:
+    """Return the columns that name runs, with their split where ``splits`` says so."""
+    named = {"Split": rows["split"]} if splits else {}
+    return named | {
         "Model": rows["model"],
         "Unfrozen": rows["unfreeze"],
         "Variant": rows["variant"],
-        "Metric": rows["metric"].map(_metric),
-        "Published [95 %]": [
-            page.with_interval(_as_printed(text, metric, shown) or "–", low, high)
-            for text, metric, low, high in zip(
-                printed, rows["metric"], rows["published_low"], rows["published_high"], strict=True
-            )
-        ],
-        "Reproduced [95 %]": [
-            page.with_interval(shown(value, metric), low, high)
-            for value, metric, low, high in zip(
-                rows["reproduced"], rows["metric"], rows["low"], rows["high"], strict=True
-            )
-        ],
-        "Points": list(map(difference, rows["difference"], rows["metric"])),
-        "Seeds": rows["n"],
-        "SD": [page.share(value) for value in rows["sd"]],
-        "Note": rows["note"].astype(object).fillna(""),
     }
-    columns["Note"], below = _told_once(columns["Note"])
-    if (rows["status"] != "run").all():
-        for column in ("Reproduced [95 %]", "Points", "Seeds", "SD"):
+
+
+def _beside(rows: pd.DataFrame, samplings: Mapping[str, str], splits: bool) -> str:
+    rows = rows.reset_index(drop=True)
+    notes, below = told_once(
+        [sentences.published_note(row, samplings) for _, row in rows.iterrows()]
+    )
+    columns = run_columns(rows, splits) | {
+        "Metric": rows["metric"].map(_metric),
+        "Published [95 %]": [_published(row) for _, row in rows.iterrows()],
+        "Reproduced [95 %]": [_reproduced(row) for _, row in rows.iterrows()],
+        "Points": list(map(_difference, rows["difference"], rows["metric"])),
+        "Seeds": [page.count(row.n) if not row.folds > 1 else "–" for row in rows.itertuples()],
+        "SD": [page.share(row.sd) if not row.folds > 1 else "–" for row in rows.itertuples()],
+        "Note": notes,
+    }
+    if (rows["status"] != RUN).all():
+        for column in REPRODUCED:
             del columns[column]
-        columns["Not run"] = rows["status"].str.removeprefix("not run: ")
+        columns["Not run"] = rows["reason"]
     data = pd.DataFrame(columns)
     marks = pd.DataFrame("", index=data.index, columns=data.columns)
     accuracy = rows["metric"].str.endswith("accuracy")
     for column, values in (
-        ("Published [95 %]", printed.map(number)),
+        ("Published [95 %]", rows["published"].map(number)),
         ("Reproduced [95 %]", rows["reproduced"]),
     ):
         if column in marks:
             marks.loc[accuracy & (values >= EXCELLENT), column] = "high"
-    numbers = [name for name in data.columns if name.endswith("%]") or name in ("Points", "SD")]
-    formats: dict[str, Callable] = dict.fromkeys(numbers, page.escaped)
-    if "Seeds" in data:
-        formats["Seeds"] = page.count
+    numbers = [name for name in ("Published [95 %]", *REPRODUCED) if name in data]
     caption = ""
     if data["Metric"].nunique() == 1:  # said once, it leaves room for the notes
         metric = data["Metric"][0]
         caption = page.escaped(metric[:1].upper() + metric[1:]) + "."
         data = data.drop(columns="Metric")
-    shown = page.table(
-        _without_empty(data), formats, caption, classes=marks, wide=("Note", "Not run")
-    )
-    return shown + below
+    formats = dict.fromkeys(numbers, page.escaped)
+    shown = without_empty(data)
+    return page.table(shown, formats, caption, None, marks, ("Note", "Not run")) + below
 
 
-def _as_printed(text: str, what: str, shown: Callable[[float, str], str]) -> str:
-    """Return a published figure as ``shown`` writes such numbers; a bound keeps its sign.
+def _number(value: float, metric: str) -> str:
+    return page.decimal(value, 1).removesuffix(".0") if metric in COUNTS else page.share(value)
 
-    What is no number stays as it is. ``what`` says of which metric or fact it is.
+
+def _published(row: pd.Series) -> str:
+    printed = _as_printed(row["published"], lambda value: _number(value, row["metric"]))
+    return page.with_interval(printed, row["published_low"], row["published_high"])
+
+
+def _reproduced(row: pd.Series) -> str:
+    value, metric, ends = row["reproduced"], row["metric"], (row["low"], row["high"])
+    shown = _number(value, metric)
+    if not row["folds"] > 1:
+        return page.with_interval(shown, *ends)
+    spread = "" if math.isnan(row["sd"]) else f" ± {_number(row['sd'], metric)}"
+    mean = page.with_interval(shown + spread, *ends)
+    return sentences.over_folds(mean, int(row["n"]), int(row["folds"]))
+
+
+def _difference(value: float, metric: str) -> str:
+    if math.isnan(value):
+        return "–"
+    return f"{value:+.1f}" if metric in COUNTS else f"{100 * value:+.1f}"
+
+
+def _as_printed(text: str, written: Callable[[float], str]) -> str:
+    """Return a published figure as such numbers are written; a bound keeps its sign.
+
+    Anything else stays as it is.
     """
     sign = text[:1] if text[:1] in ("<", ">") else ""
     value = number(text.removeprefix(sign))
-    return text if math.isnan(value) else f"{sign} {shown(value, what)}".strip()
+    return (text or "–") if math.isnan(value) else f"{sign} {written(value)}".strip()
 
 
 def _metric(name: str) -> str:
@@ -121,239 +133,51 @@ def _metric(name: str) -> str:
     return what.replace("val_", "validation ").replace("_", " ") + slash + label
 
 
-def _told_once(notes: pd.Series, most: int = 2, length: int = 30) -> tuple[pd.Series, str]:
-    """Return notes with a letter in place of some, and those below each other.
+def settings(rows: pd.DataFrame, samplings: Mapping[str, str]) -> str:
+    """Return the published settings of searches beside those found, one row per setting.
 
-    A note is replaced that has more than ``length`` characters and stands in more than ``most``
-    rows.
+    ``rows`` are those of ``compare``; the settings of a model follow one another.
     """
-    counts = notes[notes.str.len() > length].value_counts(sort=False)
-    often = dict(zip(counts.index[counts > most], "abcdefghijklmnopqrstuvwxyz", strict=False))
-    below = "".join(
-        f'<p class="report-caption">({letter}) {page.escaped(text)}</p>'
-        for text, letter in often.items()
-    )
-    return notes.map(lambda text: f"({often[text]})" if text in often else text), below
-
-
-def settings(rows: pd.DataFrame) -> str:
-    """Return the table of ``compare`` for searches: published and found settings, a row each."""
-
-    def plain(value: object) -> str:
-        text = "" if pd.isna(value) else str(value)
-        return f"{number(text):g}" if not math.isnan(number(text)) else text or "–"
-
-    def marked(value: object) -> str:
-        return "" if pd.isna(value) else str(value)
-
-    reasons = rows["status"].str.removeprefix("not run: ").replace("run", "")
-    data = pd.DataFrame(
-        {
-            "Model": rows["model"],
-            "Unfrozen": rows["unfreeze"],
-            "Variant": rows["variant"],
-            "Setting": rows["metric"].str.removeprefix(SETTING).str.replace("_", " "),
-            "Published": rows["published"].map(plain),
-            "Found": rows["reproduced"].map(plain),
-            "Note": [
-                "; ".join(filter(None, (reason, marked(note))))
-                for reason, note in zip(reasons, rows["note"], strict=True)
-            ],
-        }
-    ).sort_values("Model", kind="stable", key=lambda names: names.map(_order(names)))
+    order = {model: place for place, model in enumerate(rows["model"].unique())}
+    rows = rows.sort_values("model", kind="stable", key=lambda names: names.map(order))
+    columns = run_columns(rows, several_splits(rows)) | {
+        "Setting": rows["metric"].str.removeprefix(SETTING).str.replace("_", " "),
+        "Published": rows["published"].map(_setting),
+        "Found": rows["reproduced"].map(_setting),
+        "Note": [sentences.setting_note(row, samplings) for _, row in rows.iterrows()],
+    }
     numbers = dict.fromkeys(("Published", "Found"), page.escaped)
-    return page.table(_without_empty(data), numbers, wide=["Note"])
+    return page.table(without_empty(pd.DataFrame(columns)), numbers, wide=["Note"])
 
 
-def protocol(rows: pd.DataFrame) -> str:
-    """Return the published protocol beside the recommended one, for one metric, as a table.
-
-    ``rows`` are those of ``protocol.tsv``; the ones that were not run are folded, with reasons.
-    """
-    ran = rows["status"] == "run"
-    parts = [
-        _protocols(rows[ran]) if ran.any() else page.note("None of these pairs of runs was made.")
-    ]
-    if not ran.all():
-        others = rows.loc[~ran, [*runs.KEY, "recommended_model", "published", "status"]]
-        others["status"] = others["status"].str.removeprefix("not run: ")
-        listed = page.table(others, names=NAMES | {"status": "not run"}, wide=["status"])
-        parts.append(page.folded(f"{len(others)} of {len(rows)} pairs without both runs", listed))
-    return "".join(parts)
-
-
-def _protocols(rows: pd.DataFrame) -> str:
-    def column(name: str, low: str, high: str, sd: str = "", sign: str = "") -> list[str]:
-        columns = [name, low, high] + ([sd] if sd else [])
-        return [
-            page.percent(*values, sign=sign) for values in rows[columns].itertuples(index=False)
-        ]
-
-    rows = rows.assign(published=pd.to_numeric(rows["published"], errors="coerce"))
-    notes, below = _told_once(rows["note"].astype(object).fillna(""), most=0, length=0)
-    data = pd.DataFrame(
-        {
-            "Model": rows["model"],
-            "Unfrozen": rows["unfreeze"],
-            "Variant": rows["variant"],
-            "Published": column("published", "published_low", "published_high"),
-            "Published protocol": column("reproduced", "low", "high", "sd"),
-            "Recommended": column(
-                *("recommended", "recommended_low", "recommended_high", "recommended_sd")
-            ),
-            "Points": column(
-                *("difference", "difference_low", "difference_high", "difference_sd"), sign="+"
-            ),
-            "Seeds": rows["pairs"],
-            "Trained as": rows["recommended_model"],
-            "Note": notes,
-        }
-    )
-    numbers = ("Published", "Published protocol", "Recommended", "Points")
-    caption = "Per cent, ± standard deviation between seeds, [95 % interval]."
-    if data["Variant"].nunique() == 1:
-        caption += f" Variant: {page.escaped(data['Variant'].iloc[0])}."
-        data = data.drop(columns="Variant")
-    if data["Seeds"].nunique() == 1:
-        caption += f" Seeds: {data['Seeds'].iloc[0]}."
-        data = data.drop(columns="Seeds")
-    formats = dict.fromkeys(numbers, page.escaped) | {"Seeds": page.count}
-    return page.table(_without_empty(data), formats, caption) + below
-
-
-def sensitivity(trainings: pd.DataFrame, per_class: Sequence[pd.DataFrame]) -> str:
-    """Return how well trainings tell sick from normal on the test images, a row a training.
-
-    ``trainings`` are rows of ``runs.tsv`` that were run, ``per_class`` the table of each,
-    ``per_class.tsv``. One whose labels are others has dashes.
-    """
-    found = [
-        table[(table["split"] == "test") & (table["label"] == POSITIVE)]
-        .head(1)
-        .reset_index(drop=True)
-        .reindex([0])
-        for table in per_class
-    ]
-    counts = ["tp", "fn", "fp", "tn"]
-    columns = ["recall", "specificity", *counts]
-    data = trainings[["model", "seed", "threshold", "test_accuracy"]].reset_index(drop=True)
-    data[columns] = pd.concat(found)[columns].to_numpy()
-    return page.table(
-        data,
-        dict.fromkeys(("test_accuracy", "recall", "specificity"), page.share)
-        | dict.fromkeys(counts, page.count)
-        | {"threshold": lambda value: f"{value:g}"},
-        "Test images, every training. <i>Threshold</i>: the probability from which an image is "
-        "called sick, where it is not simply the larger one.",
-        {"test_accuracy": "accuracy", "recall": "sensitivity"}
-        | {name: name.upper() for name in counts},
-    )
-
-
-def trained(trainings: pd.DataFrame) -> str:
-    """Return what was trained in each run, a row each; ``trainings`` are rows of ``runs.tsv``.
-
-    Seeds of a run differ in their epochs only, so the first one speaks for all.
-    """
-    rows = trainings.drop_duplicates(runs.KEY)
-    rows = rows.reindex(columns=[*runs.KEY, *TRAINED]).astype(dict.fromkeys(TRAINED, object))
-    if rows[TRAINED].isna().all(axis=None):
-        return page.note("No network was trained in these runs.")
-    data = rows[runs.KEY].assign(
-        layers=rows["trained_layers"],
-        first=rows["first_trained"].fillna("–"),
-        weights=[
-            f"{page.count(part)} of {page.count(whole)}"
-            if pd.notna(part) and pd.notna(whole)
-            else "–"
-            for part, whole in zip(rows["trainable_parameters"], rows["parameters"], strict=True)
-        ],
-        cached=["–" if pd.isna(size) else f"{size / 1e6:,.1f} MB" for size in rows["cached_bytes"]],
-        stages=rows["stages"].fillna("–"),
-    )
-    return page.table(
-        data,
-        {"layers": page.count} | dict.fromkeys(("weights", "cached"), page.escaped),
-        names=NAMES
-        | {
-            "layers": "layers trained",
-            "first": "from",
-            "weights": "weights trained",
-            "cached": "kept",
-        },
-        wide=["stages"],
-    )
-
-
-def summary(trainings: pd.DataFrame) -> str:
-    """Return accuracies of runs, a row a run: means over seeds with their intervals and spread.
-
-    ``trainings`` are rows of ``runs.tsv`` that were run. An interval is the Wilson one of the mean
-    on the images of one evaluation, as in the other tables.
-    """
-    rows = []
-    for key, part in trainings.groupby(runs.KEY, sort=False):
-        row: dict[str, object] = dict(zip(runs.KEY, key, strict=True))
-        for name, short in (("validation", "val"), ("test", "test")):
-            values, images = part[f"{short}_accuracy"], part[f"n_{name}"].min()
-            mean = values.mean()
-            row[name] = page.percent(mean, *metrics.wilson(mean, images), values.std())
-        row["common"] = part["test_accuracy_common"].mean()
-        sizes = (part[name].iloc[0] for name in ("n_train", "n_validation", "n_test"))
-        row["images"] = "/".join(map(page.count, sizes))
-        row["epochs"] = part["epochs"].astype(float).mean()
-        row["seconds"] = part["seconds"].mean()
-        rows.append(row | {"seeds": len(part)})
-    data = pd.DataFrame(rows)
-    if same := data["seeds"].nunique() == 1:
-        data = data.drop(columns="seeds")
-    return page.table(
-        data,
-        dict.fromkeys(("validation", "test", "images"), page.escaped)
-        | {"common": lambda value: f"{100 * value:.1f}"}
-        | dict.fromkeys(("epochs", "seconds", "seeds"), page.count),
-        "One row a run. Validation and test accuracy in per cent, ± standard deviation between "
-        "seeds, [95 % interval]. <i>Common</i>: test accuracy on the images that all four-class "
-        "runs share. Images are those of training/validation/test; epochs and seconds are "
-        "means, seconds those of the training alone."
-        + (f" Seeds: {len(trainings) // len(data)}." if same else ""),
-        {"unfreeze": "unfrozen"},
-    )
-
-
-def _order(names: pd.Series) -> dict[str, int]:
-    """Return the place of each name among those that come first."""
-    return {name: place for place, name in enumerate(names.unique())}
+def _setting(value: object) -> str:
+    """Return a setting, which may be a number, text, or nothing."""
+    text = "" if pd.isna(value) else str(value)
+    return _as_printed(text, page.plain)
 
 
 def facts(rows: pd.DataFrame) -> str:
     """Return rows of ``dataset_facts`` as a table, each number as its kind is written."""
-
-    def shown(value: float, fact: str) -> str:
-        if any(word in fact for word in ("share", "area", "validation-from-train")):
-            return page.share(value)
-        return page.decimal(value) if fact.startswith("intensity") else page.count(value)
-
-    printed = rows["published"].astype(str)
     data = pd.DataFrame(
         {
             "Fact": rows["fact"].map(_spelled),
             "Of": rows["class_or_set"],
             "Published": [
-                _as_printed(text, fact, shown)
-                for text, fact in zip(printed, rows["fact"], strict=True)
+                _as_printed(row.published, _written_as(row.fact)) for row in rows.itertuples()
             ],
-            "In these data": list(map(shown, rows["reproduced"], rows["fact"])),
-            "Note": [
-                text if status == "measured" else status
-                for text, status in zip(
-                    rows["note"].astype(object).fillna(""), rows["status"], strict=True
-                )
-            ],
+            "In these data": [_written_as(row.fact)(row.reproduced) for row in rows.itertuples()],
+            "Note": [sentences.fact_note(row) for _, row in rows.iterrows()],
         }
     )
     numbers = dict.fromkeys(("Published", "In these data"), page.escaped)
-    return page.table(_without_empty(data), numbers, wide=["Note"])
+    return page.table(without_empty(data), numbers, wide=["Note"])
+
+
+def _written_as(fact: str) -> Callable[[float], str]:
+    """Return how the number of a fact is written."""
+    if any(word in fact for word in ("share", "area", "validation-from-train")):
+        return page.share
+    return page.decimal if fact.startswith("intensity") else page.count
 
 
 def _spelled(fact: str) -> str:
@@ -366,8 +190,23 @@ def _spelled(fact: str) -> str:
     return f"{kind}: {part}" if part else kind
 
 
-def _without_empty(data: pd.DataFrame) -> pd.DataFrame:
+def told_once(notes: list[str], most: int = 2, length: int = 30) -> tuple[list[str], str]:
+    """Return notes with a letter in place of some, and those below each other, as HTML.
+
+    A note is replaced that is longer than ``length`` characters and appears in more than ``most``
+    rows.
+    """
+    counts = pd.Series(notes, dtype=object).value_counts(sort=False)
+    often = [text for text, rows in counts.items() if len(text) > length and rows > most]
+    letters = dict(zip(often, LETTERS, strict=False))
+    below = "".join(
+        page.captioned(f"({letter}) {page.escaped(text)}") for text, letter in letters.items()
+    )
+    return [f"({letters[text]})" if text in letters else text for text in notes], below
+
+
+def without_empty(data: pd.DataFrame) -> pd.DataFrame:
     """Return a table without the optional columns that say nothing."""
-    optional = ("Note", "SD", "Published")
+    optional = ("Note", "SD", "Seeds", "Published")
     said = {name: ~data[name].isin(["", "–"]) for name in optional if name in data}
     return data.drop(columns=[name for name, cells in said.items() if not cells.any()])

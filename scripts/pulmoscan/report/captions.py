@@ -1,0 +1,121 @@
+"""What is said above each table and below each figure of the page: all captions in one place.
+
+A name is that of a file of ``tables/`` or ``report/figures/`` where there is one. Captions of
+tables are HTML, those of figures plain text; the section that shows one fills in its braces.
+"""
+
+TABLES = {
+    # ------------------------------------------------------------------------------ the data set
+    "modes": (
+        "Mode of the image files. <i>Equal channels</i>: RGB whose three channels are the same."
+    ),
+    "sizes": "Sizes of images and masks, in pixels.",
+    "useful_area": "Share of the image inside the lungs.",
+    "metadata_errors": "Metadata that disagree with the images.",
+    "duplicates": (
+        "Pairs that show the same radiograph: the same pixels (exact), or a perceptual hash within "
+        "reach confirmed by correlation (near)."
+    ),
+    "defects": "Images with defects, which are not used further.",
+    "intensity": (
+        "Mean and standard deviation, over images, of the mean and deviation within an image."
+    ),
+    "resampling": "Images asked for and got, by sampling, class and part.",
+    # ----------------------------------------------------------------------------------- the runs
+    "runs": (
+        "One row per run. Validation and test accuracy in per cent, ± standard deviation between "
+        "trainings, [95 % interval]. <i>Common</i>: test accuracy on the images that all "
+        "four-class runs share. Images are those of training/validation/test; epochs and seconds "
+        "are means, seconds those of the training alone."
+    ),
+    "not_made": "Runs that were selected and not made.",
+    "per_class": "Test set class by class: {name}",
+    "protocol": "Per cent, ± standard deviation between trainings, [95 % interval].",
+    "searches": (
+        "The searches. Epochs and seconds are those of all trials. <i>Accuracy</i> is the "
+        "validation accuracy of the best trial, which was chosen for being high. No test image "
+        "plays a part in a search."
+    ),
+    "trials": "{name}: the best {best} of {all} trials, by validation accuracy.",
+    "explained": (
+        "Share of the map's energy that lies inside the lungs, beside the share of the image that "
+        "they cover, which a map that ignores them would reach."
+    ),
+    "sensitivity": (
+        "Test images, every training. <i>Threshold</i>: the probability from which an image is "
+        "called sick, where it is not simply the larger one."
+    ),
+    # ------------------------------------------------------------------ analyses of all predictions
+    "hardest_images": (
+        "Validation and test images by the share of trainings that predict them wrongly. "
+        "<i>Trainings</i>: those that predict the image; <i>most predicted</i>: the label that "
+        "they give it most often."
+    ),
+    # --------------------------------------------------------------------------------- provenance
+    "provenance": "What this report was made with.",
+    "costs": (
+        "Every stage, the longest first: wall-clock and processor time, and peak memory. A dash: "
+        "too short to be measured."
+    ),
+}
+
+FIGURES = {
+    # ------------------------------------------------------------------------------ the data set
+    "random_images": "Three images of each class, drawn by seed.",
+    "masks": "An image of each class, its mask, and what the mask leaves.",
+    "useful_area": "Distribution of the share of the image that the lung mask covers.",
+    "classes": "Images and shares of the classes.",
+    "sources": "Images and shares of the sources that the metadata name.",
+    "class_by_source": "Images of each source, by class.",
+    "images_with_histograms": "An image of each class, whole and masked, with both histograms.",
+    "histograms": "Mean distribution of grey levels by class; every image weighs the same.",
+    "mean_images": (
+        "Mean of all usable images of each class (the study took 100 of each), whole and masked."
+    ),
+    # ----------------------------------------------------------------------------------- the runs
+    "synthesis": "Validation accuracy, published and reproduced, with 95 % intervals.",
+    "training_curves": (
+        "Accuracy and loss over the epochs, first seed. A dotted line: the next stage of the "
+        "training begins.{more}"
+    ),
+    "confusion_matrices": (
+        "Test images by label and prediction, first seed; colour: share of the label.{more}"
+    ),
+    "protocol_validation": (
+        "Accuracy on the validation images: published, by the published protocol, and by the "
+        "recommended one."
+    ),
+    "protocol_test": (
+        "Accuracy on the test images: published, by the published protocol, and by the recommended "
+        "one."
+    ),
+    "hardest_images": "The hardest images, with their label and the label predicted most often.",
+    "dataset_size": (
+        "Validation accuracy by number of training and validation images, with 95 % intervals. The "
+        "published values are those of the best epoch, read off a chart."
+    ),
+    "histogram_binary": (
+        "Test images by label and prediction: the published matrix, and the runs made here with "
+        "the first seed."
+    ),
+    "augmentation_val_accuracy": (
+        "Validation accuracy without and with augmentation, with 95 % intervals."
+    ),
+    "more_images_val_accuracy": (
+        "Validation accuracy on fewer and more images, with 95 % intervals."
+    ),
+    "enhancement_val_accuracy": (
+        "Validation accuracy without and with enhancement, with 95 % intervals."
+    ),
+    "three_classes_val_accuracy": (
+        "Accuracy on the validation images, four and three classes, with 95 % intervals."
+    ),
+    "three_classes_test_accuracy": (
+        "Accuracy on the test images, four and three classes, with 95 % intervals."
+    ),
+    "region_val_accuracy": ("Validation accuracy by what a network is shown, with 95 % intervals."),
+    "regions": (
+        "Test accuracy of the same network by what it is shown, lungs, everything else, or the "
+        "whole image; one point per training."
+    ),
+}

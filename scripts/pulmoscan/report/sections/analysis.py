@@ -1,0 +1,93 @@
+"""Analyses of all predictions: each is a table in ``tables/`` and is shown by one function.
+
+A further analysis needs a call of `table` in the notebook and a caption of its name.
+"""
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from pulmoscan.report import figures, page, sentences
+from pulmoscan.report.captions import TABLES
+from pulmoscan.report.study import Study
+
+FIRST = 20  # rows that are shown at once
+MOST = 100  # rows that are shown at all
+SENTENCES = ("note", "reason")  # columns whose text may break
+# Columns with one of these words in their names hold shares (0 to 1).
+SHARES = frozenset(
+    [
+        *("share", "accuracy", "precision", "recall", "sensitivity", "specificity", "f1"),
+        *("area", "energy", "probability"),
+    ]
+)
+# Where predictions are concerned, a split is a part of the split that gives its name to the run.
+HEADINGS = {"split_name": "split", "split": "part", "unfreeze": "unfrozen"}
+COLUMNS = 4  # pictures beside each other
+PICTURES = 8
+
+
+def table(study: Study, name: str) -> str:
+    """Return an analysis: its first rows, then more of them, folded, under its caption."""
+    return _listed(study.table(name), name)
+
+
+def hardest_images(study: Study) -> str:
+    """Return the images that most trainings get wrong, with pictures of the first."""
+    rows = study.table("hardest_images")
+    if not len(rows):
+        return page.note("No run was made with this configuration.")
+    always = (rows["wrong"] == rows["trainings"]).sum()
+    some = rows[rows["wrong"] > 0]
+    note = page.note(
+        f"Of {sentences.counted(len(rows), 'validation or test image')}, {always:,} "
+        f"{'is' if always == 1 else 'are'} predicted wrongly by every training that predicts "
+        f"{'it' if always == 1 else 'them'}, and {len(some):,} by at least one."
+    )
+    return note + _pictures(study, some.head(PICTURES)) + _listed(some, "hardest_images")
+
+
+def _listed(rows: pd.DataFrame, name: str) -> str:
+    if "split_name" in rows and rows["split_name"].nunique() <= 1:
+        rows = rows.drop(columns="split_name")
+    formats, rows = formats_of(rows), page.dashed(rows)
+    headings = {column: column.replace("_", " ") for column in rows} | HEADINGS
+    if not len(rows):
+        return page.captioned(f"{TABLES[name]} None.")
+    shown = page.table(rows.head(FIRST), formats, TABLES[name], headings, wide=SENTENCES)
+    rest = rows.iloc[FIRST:MOST]
+    if not len(rest):
+        return shown
+    what = f"the next {len(rest)} of {len(rows):,} rows (all are in tables/{name}.tsv)"
+    return shown + page.folded(what, page.table(rest, formats, "", headings, wide=SENTENCES))
+
+
+def formats_of(rows: pd.DataFrame) -> dict[str, Callable[[float], str]]:
+    """Return how the numbers of a table are written, by their columns' names and values."""
+    formats: dict[str, Callable[[float], str]] = {}
+    for name in rows.select_dtypes("number"):
+        if SHARES & set(name.split("_")):
+            formats[name] = page.share
+        elif (rows[name].dropna() % 1 == 0).all():
+            formats[name] = page.count
+        else:
+            formats[name] = page.plain
+    return formats
+
+
+def _pictures(study: Study, rows: pd.DataFrame) -> str:
+    """Return pictures of images with their label and the one that they are given most often."""
+    if not len(rows):
+        return ""
+    place = pd.Series(study.audit.index, study.audit["image"])
+    images = [study.images[place[image]] for image in rows["image"]]
+    titles = [
+        f"{row.image}\n{row.label}, predicted {row.most_predicted}" for row in rows.itertuples()
+    ]
+    starts = range(0, len(rows), COLUMNS)
+    figure = figures.pictures(
+        [images[start : start + COLUMNS] for start in starts],
+        [""] * len(starts),
+        [titles[start : start + COLUMNS] for start in starts],
+    )
+    return figures.drawn(figure, study.figures, "hardest_images", pixels=True)

@@ -1,0 +1,88 @@
+"""Where the networks look: Grad-CAM in numbers, by class, and by what the networks are shown."""
+
+import pandas as pd
+
+from pulmoscan.config import runs
+from pulmoscan.report import page
+from pulmoscan.report.captions import TABLES
+from pulmoscan.report.study import KEY, Study
+
+RUN_KEY = ["split_name", *runs.NAME]
+MEASURED = {
+    "images": ("image", "size"),
+    "correct": ("correct", "mean"),
+    "energy in the lungs": ("energy_in_lungs", "mean"),
+    "lung area": ("lung_area", "mean"),
+}
+
+
+def numbers(study: Study) -> str:
+    """Return how much of the maps lies inside the lungs, one row per run."""
+    explained = study.gathered("explained")
+    if not len(explained):
+        return page.note("No run of this configuration is explained: Grad-CAM needs one on images.")
+    rows = explained.groupby(RUN_KEY, sort=False).agg(**MEASURED).reset_index()
+    if rows["split_name"].nunique() == 1:
+        rows = rows.drop(columns="split_name")
+    shares = dict.fromkeys(("correct", "energy in the lungs", "lung area"), page.share)
+    names = {"split_name": "split"}
+    return page.table(rows, {"images": page.count} | shares, TABLES["explained"], names)
+
+
+def by_class(study: Study) -> str:
+    """Return the panels of the run with the best validation accuracy."""
+    explained = _named(study)
+    if not len(explained):
+        return ""
+    accuracies = study.made.groupby("name")["val_accuracy"].max()
+    best = max(explained["name"].unique(), key=lambda name: accuracies[name])
+    rows = explained[explained["name"] == best].sort_values(["class", "image"])
+    parts = [f"<h3>By class: {page.escaped(best)}</h3>"]
+    parts += [
+        _panel(study, row, f"{row.image}, of the {row.split} images.") for row in rows.itertuples()
+    ]
+    if explained["name"].nunique() > 1:
+        parts.append(
+            page.note(
+                "The run with the best validation accuracy. Panels of all runs: "
+                "<code>results/explain/&lt;split&gt;/&lt;run&gt;/panels</code>."
+            )
+        )
+    return "".join(parts)
+
+
+def by_region(study: Study) -> str:
+    """Return the same image of each class under several kinds of pixels, as in the study."""
+    explained = _named(study)
+    for (_, model, unfreeze), rows in explained.groupby(
+        ["split_name", "model", "unfreeze"], sort=False
+    ):
+        variants = rows["variant"].nunique()
+        if variants < 2:
+            continue
+        shown = rows.groupby("image")["variant"].transform("nunique") == variants
+        parts = []
+        if shown.any():
+            parts.append(
+                f"<h3>By region: {page.escaped(model)}, unfreeze {page.escaped(unfreeze)}</h3>"
+            )
+        firsts = rows[shown].sort_values("image").groupby("class")["image"].first()
+        for image in firsts:
+            parts += [
+                _panel(study, row, f"{image}, trained and shown on: {row.variant}.")
+                for row in rows[rows["image"] == image].itertuples()
+            ]
+        return "".join(parts)
+    return ""
+
+
+def _named(study: Study) -> pd.DataFrame:
+    """Return the explained images with the name of their run."""
+    explained = study.gathered("explained")
+    if not len(explained):  # whose columns have no types
+        return explained.assign(name="")
+    return explained.merge(study.made[[*KEY, "name"]], on=KEY)
+
+
+def _panel(study: Study, row: tuple, caption: str) -> str:
+    return page.figure(study.panel(row, row.image), caption)

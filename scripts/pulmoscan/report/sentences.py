@@ -1,0 +1,109 @@
+"""Sentences of the page, composed from the columns of tables.
+
+Tables hold what happened as values; how it reads is decided here.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from pulmoscan.results.dataset_facts import MEASURED
+from pulmoscan.results.selection import RUN
+
+
+def joined(*parts: str) -> str:
+    """Return the parts that are not empty, with semicolons between them."""
+    return "; ".join(filter(None, parts))
+
+
+def reasons(rows: pd.DataFrame) -> str:
+    """Return why rows were not run, as in ``2 left out by run_filter; 1 no search found``."""
+    return "; ".join(
+        f"{number} {reason}" for reason, number in rows["reason"].value_counts().items()
+    )
+
+
+def shortfall(sampling: str, asked: float, got: float) -> str:
+    """Return how far a sampling fell short, nothing where it did not.
+
+    >>> shortfall("balanced", 1345, 1342)
+    "sampling 'balanced' got 1,342 of the 1,345 images asked for"
+    """
+    if pd.isna(asked) or pd.isna(got) or got >= asked:
+        return ""
+    return f"sampling {sampling!r} got {got:,.0f} of the {asked:,.0f} images asked for"
+
+
+def published_note(row: pd.Series, samplings: Mapping[str, str]) -> str:
+    """Return the remarks on a row of a published table.
+
+    Args:
+        row: with ``variant, note, asked, got, searched_on``.
+        samplings: the sampling of each variant.
+    """
+    searched_on = row["searched_on"]
+    return joined(
+        row["note"],
+        shortfall(samplings.get(row["variant"], ""), row["asked"], row["got"]),
+        f"searched on {searched_on}" if searched_on not in ("", row["variant"]) else "",
+    )
+
+
+def protocol_note(row: pd.Series, samplings: Mapping[str, str]) -> str:
+    """Return the remarks on a pair of runs, one of them by the recommended protocol.
+
+    Args:
+        row: with ``variant, recommended_model, note, published_recommended, differs_in,
+            difference_reason, asked, got``.
+        samplings: the sampling of each variant.
+    """
+    printed, differing = row["published_recommended"], row["differs_in"]
+    missing = row["difference_reason"]
+    return joined(
+        row["note"],
+        f"no interval of the difference: {missing}" if missing else "",
+        f"the study gives {printed} for {row['recommended_model']} itself" if printed else "",
+        f"the two also differ in {differing}" if differing else "",
+        shortfall(samplings.get(row["variant"], ""), row["asked"], row["got"]),
+    )
+
+
+def fact_note(row: pd.Series) -> str:
+    """Return the remark on a fact about the data set, or why it was not measured."""
+    return row["note"] if row["status"] == MEASURED else f"not measured: {row['reason']}"
+
+
+def setting_note(row: pd.Series, samplings: Mapping[str, str]) -> str:
+    """Return why a setting was not found, and the remarks on it."""
+    return joined("" if row["status"] == RUN else row["reason"], published_note(row, samplings))
+
+
+def stages(rows: pd.DataFrame) -> str:
+    """Return how one network was trained, as in ``9 epochs at 0.001, cached``.
+
+    A stage is *cached* where it was given the output of the frozen layers, which was computed once.
+    Of several stages, each says what it unfreezes.
+
+    Args:
+        rows: one per stage, with ``stage_unfreeze, epochs, learning_rate, cached, augmented``.
+    """
+    parts = [
+        (f"unfreeze {row.stage_unfreeze}: " if len(rows) > 1 else "")
+        + counted(row.epochs, "epoch")
+        + f" at {np.format_float_positional(row.learning_rate)}"
+        + (", cached" if row.cached else "")
+        for row in rows.itertuples()
+    ]
+    augmented = len(rows) and rows["augmented"].any()
+    return joined(*parts, "augmented, so nothing is cached" if augmented else "")
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural but for one."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def over_folds(mean: str, trainings: int, folds: int) -> str:
+    """Return what a mean was taken over, as in ``77.4 % ± 2.1 % over 10 trainings in 5 folds``."""
+    return f"{mean} over {counted(trainings, 'training')} in {counted(folds, 'fold')}"
