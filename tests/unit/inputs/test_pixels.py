@@ -91,19 +91,24 @@ def test_an_empty_batch_stays_empty():
     assert pixels.apply(none, none, {"region": "full", "reduce": "histogram"}).shape == (0, 256)
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"region": "heart"}, r"unknown region of pixels 'heart': it is one of lungs, outside"),
-        ({"region": "lungs", "enhance": ["sharpen"]}, r"'sharpen': it is one of equalize, blur"),
-        ({"region": "lungs", "reduce": "mean"}, r"'mean': it is one of histogram"),
-        ({"region": "lungs", "enhence": []}, r"'enhence': it is one of region, enhance, reduce"),
-        ({}, r"need a region: one of lungs, outside, full"),
-    ],
-)
-def test_what_is_not_known_is_named_with_what_is(batch, settings, message):
-    with pytest.raises(ValueError, match=message):
-        pixels.apply(*batch, settings)
+def test_rows_are_read_a_batch_at_a_time(batch, monkeypatch):
+    images, masks = batch
+    rows = np.array([2, 0, 1, 2, 0])
+    settings = {"region": "lungs", "reduce": "histogram"}
+    monkeypatch.setattr(pixels, "BATCH", 2)
+    sizes = []
+    apply = pixels.apply
+    monkeypatch.setattr(pixels, "apply", lambda i, m, s: sizes.append(len(i)) or apply(i, m, s))
+    found = pixels.apply_to_rows(images, masks, rows, settings)
+    np.testing.assert_array_equal(found, apply(images[rows], masks[rows], settings))
+    assert sizes == [2, 2, 1]
+    assert pixels.apply_to_rows(images, masks, rows[:0], settings).shape == (0, 256)
+
+
+def test_a_new_step_needs_an_entry_in_the_registry_only(batch, monkeypatch):
+    monkeypatch.setattr(pixels, "STEPS", pixels.STEPS | {"invert": lambda image: 255 - image})
+    shown = pixels.apply(*batch, {"region": "full", "enhance": ["invert"]})
+    np.testing.assert_array_equal(shown, 255 - batch[0])
 
 
 def test_masks_of_another_shape_are_refused(batch):

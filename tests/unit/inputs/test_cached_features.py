@@ -88,13 +88,13 @@ def test_features_are_those_of_the_backbone_by_hand(
     assert list(rows) == [4, 7, 9, 11, 20, 25]
     assert rows.dtype == np.int64
     assert (found.shape, found.dtype) == ((6, 256), np.float32)
-    assert "6 of 6 images" in capsys.readouterr().out
+    assert "6 of 6 images" in capsys.readouterr().err
     maps = keras.ops.convert_to_numpy(mobilenet(shown(data, rows), training=False))
     assert found.std() > 0.1
     np.testing.assert_allclose(found, maps.mean(axis=(1, 2)), atol=1e-5)
     assert described(tmp_path / "f.npy") == {
         "tensors": [{"layer": "pooled", "shape": [256]}],
-        "first_trained": "logits",
+        "first_trained": None,
         "bytes": 6 * 256 * 4,
         "bytes_per_image": 256 * 4,
         "dtype": "float32",
@@ -106,7 +106,7 @@ def test_features_are_those_of_the_backbone_by_hand(
 @pytest.mark.parametrize(
     ("network", "unfreeze", "layer", "first"),
     [
-        (FLAT, "0", "conv_pw_13_relu", "logits"),
+        (FLAT, "0", "conv_pw_13_relu", None),
         (POOLED, "19", "conv_pw_10_relu", "conv_dw_11"),
         (FLAT, "half", "conv_pw_6_relu", "conv_dw_7"),
     ],
@@ -118,7 +118,7 @@ def test_a_cut_is_the_output_of_its_layer_flattened(
     network: dict,
     unfreeze: str,
     layer: str,
-    first: str,
+    first: str | None,
 ) -> None:
     run(data, tmp_path / "f.npy", "a", network=network, unfreeze=unfreeze)
     part = keras.Model(mobilenet.input, mobilenet.get_layer(layer).output)
@@ -132,7 +132,7 @@ def test_a_cut_is_the_output_of_its_layer_flattened(
     assert described(tmp_path / "f.npy")["first_trained"] == first
 
 
-def test_tensors_that_cross_a_cut_stand_one_after_the_other(data: Path, tmp_path: Path) -> None:
+def test_tensors_that_cross_a_cut_are_stored_side_by_side(data: Path, tmp_path: Path) -> None:
     network = {"backbone": "MobileNetV2", "arguments": {"alpha": 0.35}, "input_size": 32}
     random_weights("MobileNetV2", 0.35, tmp_path / "w.weights.h5")
     backbone = backbones.build("MobileNetV2", {"alpha": 0.35}, 32)
@@ -159,16 +159,14 @@ def test_float16_on_request(data: Path, tmp_path: Path) -> None:
     assert described(tmp_path / "h.npy")["bytes"] == described(tmp_path / "f.npy")["bytes"] // 2
 
 
-def test_float16_without_room_for_the_values(
-    data: Path, tmp_path: Path, mobilenet: keras.Model
-) -> None:
+def test_values_too_large_for_float16(data: Path, tmp_path: Path, mobilenet: keras.Model) -> None:
     backbone = keras.models.clone_model(mobilenet)
     backbone.set_weights(mobilenet.get_weights())
-    last = backbone.get_layer("conv_pw_13")  # the cut is behind it, as its normalisation trains
+    last = backbone.get_layer("conv_pw_13")  # the cut comes after it, as its normalisation trains
     last.set_weights([last.get_weights()[0] * 1e8])
     backbone.save_weights(tmp_path / "w.weights.h5")
     more = ("--dtype", "float16", "--weights", str(tmp_path / "w.weights.h5"))
-    with pytest.raises(ValueError, match="some features are no finite float16: choose float32"):
+    with pytest.raises(ValueError, match="some features are not finite in float16: choose float32"):
         run(data, tmp_path / "f.npy", "a", unfreeze="2", more=more)
     assert not (tmp_path / "f.npy").exists()
 
