@@ -26,6 +26,8 @@ def hardest(predictions: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
         their share (0 to 1), and the label that is given most often (the first by name among
         equals). Equally hard images are in the order of their names.
     """
+    if not len(predictions):  # without the columns of predictions
+        return pd.DataFrame(columns=COLUMNS)
     groups = predictions.groupby(GROUP, observed=True)
     table = groups["correct"].agg(trainings="size", right="sum").reset_index()
     table["wrong"] = table["trainings"] - table["right"]
