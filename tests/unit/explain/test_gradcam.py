@@ -1,6 +1,6 @@
-"""Grad-CAM: maps known by hand and by an independent computation, the choice of images, panels.
+"""Grad-CAM: maps that are known by hand and by an independent computation, and the script.
 
-Builds every backbone once to find its last feature map, so the file takes about 30 s.
+Every backbone is built once to find its last feature map, so this takes about 30 s.
 """
 
 import json
@@ -11,21 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from pulmoscan.backends import backend
-from pulmoscan.explain import gradcam, panels
+from pulmoscan.explain import gradcam
 from pulmoscan.networks import backbones, build
+from small_networks import LENET
+from small_sampling import LABELS, sampling_table
 
-LABELS = ["COVID", "Lung_Opacity", "Normal", "Viral Pneumonia"]
-LENET = [
-    {"conv2d": 16},
-    "max_pooling",
-    {"conv2d": 32},
-    "max_pooling",
-    {"conv2d": 64},
-    "max_pooling",
-    {"dropout": 0.3},
-    "flatten",
-    {"dense": 128},
-]
 LAST = {
     "VGG16": "block5_conv3",
     "VGG19": "block5_conv4",
@@ -104,7 +94,7 @@ def shown():
 
 
 def test_the_map_of_a_linear_network_is_known_by_hand(keras, shown):
-    """Behind the average of A, d score_c / d A_k is W_kc / size: the map is ReLU(sum W_kc A_k)."""
+    """After the average of A, d score_c / d A_k is W_kc / size: the map is ReLU(sum W_kc A_k)."""
     grey = keras.Input((64, 64, 1))
     x = keras.layers.Conv2D(2, 1, activation="relu")(grey)
     x = keras.layers.GlobalAveragePooling2D()(x)
@@ -146,7 +136,7 @@ def mobilenet(keras):
     return build.build(settings, classes=4).model
 
 
-def test_batches_equal_one_tape_an_image(keras, mobilenet, shown):
+def test_batches_equal_one_tape_per_image(keras, mobilenet, shown):
     tensorflow = pytest.importorskip("tensorflow")
     if keras.backend.backend() != "tensorflow":
         pytest.skip("the independent computation is TensorFlow's")
@@ -179,54 +169,11 @@ def test_the_size_of_the_batch_changes_nothing(mobilenet, shown):
     assert none.probabilities.shape == (0, 4)
 
 
-def test_energy_inside_is_the_share_of_the_maps_sum():
-    maps = np.zeros((3, 4, 4), np.float32)
-    maps[0, 0, 0], maps[0, 3, 3], maps[1] = 1.0, 0.25, 0.5
-    masks = np.zeros((3, 4, 4), np.uint8)
-    masks[:, :2] = 1
-    np.testing.assert_allclose(gradcam.energy_inside(maps, masks), [0.8, 0.5, np.nan])
-
-
 def test_maps_are_resized_bilinearly(shown):
     maps = shown[:, :8, :8].astype(np.float32) / 255
     resized = gradcam.resized(maps, (20, 24))
     assert resized.shape == (5, 20, 24)
     np.testing.assert_array_equal(resized[2], cv2.resize(maps[2], (24, 20)))
-
-
-# -------------------------------------------------------------------------------- choice of images
-
-
-def sampling_table(per_part=10):
-    rows = [
-        (f"{label}-{number}", label, label, split)
-        for label in LABELS
-        for number, split in enumerate(np.repeat(["train", "validation", "test"], per_part), 1)
-    ]
-    table = pd.DataFrame(rows, columns=["image", "class", "label", "split"])
-    return table.assign(row=np.arange(len(table)))
-
-
-def test_test_images_are_drawn_from_every_class():
-    table = sampling_table()
-    three = gradcam.choose(table, {"per_class": 3, "seed": 0, "images": []})
-    assert three["class"].value_counts().to_dict() == dict.fromkeys(LABELS, 3)
-    assert set(three["split"]) == {"test"}
-    assert three["row"].is_monotonic_increasing
-    shuffled = gradcam.choose(table.sample(frac=1, random_state=1), {"per_class": 3, "seed": 0})
-    assert shuffled["image"].tolist() == three["image"].tolist()
-    five = gradcam.choose(table, {"per_class": 5, "seed": 0})
-    assert set(three["image"]) < set(five["image"])
-    other = gradcam.choose(table, {"per_class": 3, "seed": 1})
-    assert set(three["image"]) != set(other["image"])
-
-
-def test_named_images_come_in_any_spelling_but_not_from_training():
-    named = ["NORMAL-11", "Viral_Pneumonia-25", "COVID-1", "COVID-4000"]
-    chosen = gradcam.choose(sampling_table(), {"per_class": 0, "seed": 0, "images": named})
-    assert chosen["image"].tolist() == ["Normal-11", "Viral Pneumonia-25"]
-    with pytest.raises(ValueError, match="no class 'Flu': the classes are COVID"):
-        gradcam.choose(sampling_table(), {"per_class": 0, "seed": 0, "images": ["Flu-1"]})
 
 
 # -------------------------------------------------------------------------------------- the script
@@ -316,15 +263,3 @@ def test_predictions_of_another_run_are_refused(run_folder, tmp_path, monkeypatc
 def _instead(table, name):
     read = pd.read_parquet
     return lambda path: table if path.name == name else read(path)
-
-
-def test_the_overlay_is_half_jet_with_a_white_outline():
-    image = np.full((40, 40), 100, np.uint8)
-    mask = np.zeros((40, 40), np.uint8)
-    mask[10:20, 10:20] = 1
-    cam = np.zeros((40, 40), np.float32)
-    cam[30, 30] = 1
-    picture = panels.overlay(image, mask, cam)
-    np.testing.assert_array_equal(picture[10, 15], [255, 255, 255])
-    np.testing.assert_array_equal(picture[0, 0], [50, 50, 50 + 64])  # jet begins at (0, 0, 0.5)
-    np.testing.assert_array_equal(picture[30, 30], [50 + 64, 50, 50])  # and ends at (0.5, 0, 0)
