@@ -1,7 +1,7 @@
 """Gather what the selected runs gave into one table of each kind.
 
 Settings: the tables to gather, the variant on which each tuned model was searched, and names of
-runs where only some of them are wanted.
+runs below their split (``grouped/lungs/vgg16/unfreeze-0``) where only some of them are wanted.
 Inputs: the selection of runs, and below the folder of results the files of each training that was
 made: predictions, history, metrics, per_class, confusion and stages, the scores of its explained
 images, and what the searches found.
@@ -34,8 +34,11 @@ def main(argv: Sequence[str]) -> None:
     selection = tables.read(arguments.selection, "selection", TEXT)
     made = selection[selection["status"] == RUN]
     if arguments.runs is not None:
-        names = [runs.name(*run) for run in made[runs.NAME].itertuples(index=False)]
-        made = made[[name in set(arguments.runs) for name in names]]
+        names = [
+            f"{split_name}/{runs.name(*run)}"
+            for split_name, *run in made[["split_name", *runs.NAME]].itertuples(index=False)
+        ]
+        made = made.loc[[name in set(arguments.runs) for name in names]]
     for name in arguments.tables:
         table = gather(name, made, arguments.tuned, arguments.results)
         tables.write(arguments.output / f"{name}.parquet", table)

@@ -191,7 +191,7 @@ rule gather_table:
         *code("scripts/gather.py"),
         tables=OF_A_TABLE,
         runs=lambda wildcards: [
-            run_table.name(run.model, run.unfreeze, run.variant)
+            f"{run.split_name}/{run_table.name(run.model, run.unfreeze, run.variant)}"
             for run in runs_of_table(wildcards).itertuples()
         ],
         tuned=tuned_of_table,

@@ -150,18 +150,8 @@ class Plan:
         return "0" if self.backbone(model) else "all"
 
     def of_table(self, table: str, figures: pd.DataFrame) -> pd.DataFrame:
-        """Return the runs that stand in a published table: named there, or published in it.
-
-        ``figures`` are the published figures, with ``table`` and the columns of a run's name.
-        """
-        published = figures.loc[figures["table"] == table, run_table.NAME].drop_duplicates()
-        keys = set(published.itertuples(index=False, name=None))
-        stands = [
-            table in run_table.table_names(tables) or name in keys
-            for tables, *key in self.runs[["tables", *run_table.NAME]].itertuples(index=False)
-            for name in [tuple(key)]
-        ]
-        return self.runs.loc[stands]
+        """Return the runs that stand in a published table, see `runs.of_table`."""
+        return run_table.of_table(self.runs, table, figures)
 
 
 def _backbone(network: Mapping) -> Backbone:

@@ -175,6 +175,23 @@ def table_names(cell: str) -> list[str]:
     return [name.strip() for name in cell.split(",") if name.strip()]
 
 
+def of_table(runs: pd.DataFrame, table: str, figures: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs that stand in a published table: named there, or published in it.
+
+    Args:
+        runs: with the columns of `NAME` and ``tables``.
+        table: the name of the published table.
+        figures: the published figures, with ``table`` and the columns of `NAME`.
+    """
+    names = figures.loc[figures["table"] == table, NAME].itertuples(index=False, name=None)
+    published = set(names)
+    stands = [
+        table in table_names(tables) or tuple(name) in published
+        for tables, *name in runs[["tables", *NAME]].itertuples(index=False)
+    ]
+    return runs.loc[stands]
+
+
 def with_quotes(query: str | None) -> str | None:
     """Return a query with the quotation mark that Snakemake strips from a value of --config.
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from pulmoscan.config import runs
 from pulmoscan.results import published, scores
-from pulmoscan.results.selection import NOT_RUN, RUN, asked_and_got
+from pulmoscan.results.selection import NOT_RUN, RUN, asked_and_got, shortened
 
 COLUMNS = [
     *runs.KEY,
@@ -80,12 +80,12 @@ def compare(
         raise ValueError(
             f"no published table {table!r}; there are {', '.join(figures['table'].unique())}"
         )
-    standing = _standing(gathered.selection, table)
-    shortened = asked_and_got(gathered.resampling)
+    standing = runs.of_table(gathered.selection, table, figures)
+    short = asked_and_got(gathered.resampling)
     rows = []
     for figure in _figures(printed, standing, gathered.searches):
         run = tuple(figure[name] for name in runs.NAME)
-        trainings = gathered.selection[_is_run(gathered.selection, run)]
+        trainings = standing[_is_run(standing, run)]
         if published.is_setting(figure["metric"]):
             rows += _setting_rows(figure, trainings, gathered.searches, tuned.get(run[0], ""))
             continue
@@ -97,15 +97,15 @@ def compare(
                 part,
                 *(_of(table_, run, key) for table_ in (gathered.metrics, gathered.per_class)),
             )
-            short = _short(shortened, part["split_name"], samplings.get(run[2], ""))
-            rows.append({"split": split} | row | (short if row["status"] == RUN else {}))
+            if row["status"] == RUN:
+                row |= shortened(short, part["split_name"], samplings.get(run[2], ""))
+            rows.append({"split": split} | row)
         if not len(trainings):
             rows.append(
                 {"split": "", **_printed(figure), "n": 0, "folds": 0}
                 | {"status": NOT_RUN, "reason": NOT_IN_TABLE}
             )
     result = pd.DataFrame(rows).reindex(columns=COLUMNS)
-    result[["reason", "note", "searched_on"]] = result[["reason", "note", "searched_on"]].fillna("")
     return result.astype(dict.fromkeys(("n", "folds", "asked", "got"), "Int64"))
 
 
@@ -117,15 +117,8 @@ def runs_table(selection: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _standing(selection: pd.DataFrame, table: str) -> list[tuple[str, ...]]:
-    """Return the names of the runs that the run table puts into a published table."""
-    stands = [table in runs.table_names(names) for names in selection["tables"]]
-    names = selection.loc[stands, runs.NAME].drop_duplicates()
-    return list(names.itertuples(index=False, name=None))
-
-
 def _figures(
-    printed: pd.DataFrame, standing: list[tuple[str, ...]], searches: pd.DataFrame
+    printed: pd.DataFrame, standing: pd.DataFrame, searches: pd.DataFrame
 ) -> Iterator[dict[str, str]]:
     """Yield the figures of a table: the published ones, those of other runs, further settings."""
     yield from printed.to_dict(orient="records")
@@ -134,7 +127,7 @@ def _figures(
         model: list(dict.fromkeys(part["setting"])) for model, part in searches.groupby("model")
     }
     metrics = list(printed["metric"].unique())
-    for run in standing:
+    for run in standing[runs.NAME].drop_duplicates().itertuples(index=False, name=None):
         if run not in known:
             for metric in _own_metrics(metrics, found.get(run[0])):
                 yield _figure(run, metric, NOT_IN_STUDY)
@@ -177,6 +170,7 @@ def _printed(figure: Mapping[str, str]) -> dict[str, object]:
         "published": figure["value"],
         "published_low": low,
         "published_high": high,
+        "searched_on": "",
     }
 
 
@@ -223,10 +217,9 @@ def _setting_rows(
         of_search = searches[
             (searches["split_name"] == split_name) & (searches["model"] == figure["model"])
         ]
-        value = of_search.loc[of_search["setting"] == setting, "value"]
         if not len(of_search):
             yield row | {"reason": next(filter(None, part["reason"]), "no search found")}
-        elif not len(value):
+        elif not len(value := of_search.loc[of_search["setting"] == setting, "value"]):
             yield row | {"reason": "not in the search space"}
         else:
             yield row | {
@@ -238,11 +231,3 @@ def _setting_rows(
                 "reason": "",
                 "searched_on": variant if variant != figure["variant"] else "",
             }
-
-
-def _short(shortened: pd.DataFrame, split_names: pd.Series, sampling: str) -> dict[str, int]:
-    """Return ``asked`` and ``got`` of a run's sampling where it got fewer images, else nothing."""
-    for split_name in split_names.unique():
-        if (split_name, sampling) in shortened.index:
-            return shortened.loc[(split_name, sampling)].to_dict()
-    return {}

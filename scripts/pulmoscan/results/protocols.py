@@ -5,13 +5,13 @@ trains in ``stages`` is that network under another protocol; here its runs are p
 the model without stages that unfreeze as much and see the same images.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pandas as pd
 
 from pulmoscan.config import runs
 from pulmoscan.results import metrics, published
-from pulmoscan.results.selection import NOT_RUN, RUN, asked_and_got
+from pulmoscan.results.selection import NOT_RUN, RUN, asked_and_got, shortened
 
 METRICS = ("val_accuracy", "test_accuracy")
 COLUMNS = [
@@ -78,10 +78,11 @@ def table(
         ``asked`` and ``got`` are those of a sampling that got fewer images than it asked for.
     """
     printed = figures.drop_duplicates([*runs.NAME, "metric"]).set_index([*runs.NAME, "metric"])
-    shortened = asked_and_got(resampling)
+    short = asked_and_got(resampling)
     rows = []
     for base, staged in pairs(selection[selection["selected"]], models):
-        of_runs = [_of(scores, run) for run in (base, staged)]
+        split_names = selection.loc[selection["split"] == base[0], "split_name"].unique()
+        of_runs = [_of(scores, run, split_names) for run in (base, staged)]
         missing = [
             f"{run[1]}: {_reason(selection, run)}"
             for run, trainings in zip((base, staged), of_runs, strict=True)
@@ -92,10 +93,9 @@ def table(
             "reason": "; ".join(missing),
             "differs_in": differing(models.get(base[1], {}), models[staged[1]]),
         }
-        sampling = (base[0], samplings.get(base[3], ""))
-        if not missing and sampling in shortened.index:
-            facts |= shortened.loc[sampling].to_dict()
-        answers = [_of(predictions, run) for run in (base, staged)]
+        if not missing:
+            facts |= shortened(short, split_names, samplings.get(base[3], ""))
+        answers = [_of(predictions, run, split_names) for run in (base, staged)]
         for metric in METRICS:
             key = (*base[1:], metric)
             value, n, note = ("", "", "")
@@ -222,12 +222,10 @@ def difference_by_image(
     return pd.concat(differences, axis=1).mean(axis=1)
 
 
-def _of(gathered: pd.DataFrame, run: Run) -> pd.DataFrame:
-    """Return the rows of a run; a split with folds counts as its split files."""
-    split, *name = run
-    files = gathered["split_name"].astype(str)
-    on_split = (files == split) | files.str.fullmatch(rf"{split}-\d+")
-    return gathered[on_split & (gathered[runs.NAME] == name).all(axis=1)]
+def _of(gathered: pd.DataFrame, run: Run, split_names: Collection[str]) -> pd.DataFrame:
+    """Return the rows of a run on some split files."""
+    on_split = gathered["split_name"].isin(split_names)
+    return gathered[on_split & (gathered[runs.NAME] == list(run[1:])).all(axis=1)]
 
 
 def _reason(selection: pd.DataFrame, run: Run) -> str:

@@ -1,6 +1,6 @@
 """Which runs of the run table are made, and why the others are not."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
@@ -67,3 +67,16 @@ def asked_and_got(resampling: pd.DataFrame) -> pd.DataFrame:
     """
     sums = resampling.groupby(["split_name", "sampling"])[["asked", "got"]].sum()
     return sums[sums["got"] < sums["asked"]]
+
+
+def shortened(
+    asked_and_got: pd.DataFrame, split_names: Iterable[str], sampling: str
+) -> dict[str, int]:
+    """Return ``asked`` and ``got`` of a sampling that got fewer images than it asked for, else {}.
+
+    Of several split files, the first one where it did counts. See `asked_and_got`.
+    """
+    for split_name in split_names:
+        if (split_name, sampling) in asked_and_got.index:
+            return asked_and_got.loc[(split_name, sampling)].to_dict()
+    return {}
