@@ -1,4 +1,4 @@
-"""Damaged files: PNGs, workbooks and zips, each changed in one of the ways that are seen or feared.
+"""Damaged files: PNGs, workbooks and zips, each changed in one of many ways.
 
 Every function takes a random generator and returns the content of a file. The same generator gives
 the same file.
@@ -45,7 +45,7 @@ def cut(random: np.random.Generator, file: bytes) -> bytes:
 
 
 def zeroed(random: np.random.Generator, file: bytes) -> bytes:
-    """A block that a disk lost."""
+    """The file with a block of zeros, as lost by a disk."""
     start, end = sorted(random.integers(0, len(file), 2))
     return file[:start] + bytes(end - start) + file[end:]
 
@@ -60,7 +60,7 @@ def trailing(random: np.random.Generator, file: bytes) -> bytes:
 
 
 def mended(change: Change) -> Change:
-    """A change of one chunk's content whose checksum is then made right."""
+    """A change of the content of one chunk, whose checksum is then corrected."""
 
     def changed(random: np.random.Generator, file: bytes) -> bytes:
         parts = chunks(file)
@@ -90,7 +90,7 @@ def reordered(random: np.random.Generator, file: bytes) -> bytes:
 
 
 def split_data(random: np.random.Generator, file: bytes) -> bytes:
-    """The pixels in several chunks, sometimes with another chunk between them or in disorder."""
+    """The pixels in several chunks, sometimes out of order or with another chunk between them."""
     parts = chunks(file)
     at = next(index for index, (kind, _) in enumerate(parts) if kind == b"IDAT")
     data = parts[at][1]
@@ -104,7 +104,7 @@ def split_data(random: np.random.Generator, file: bytes) -> bytes:
 
 
 def other_header(random: np.random.Generator, file: bytes) -> bytes:
-    """Another size, depth, colour type, method or interlacing, mostly with the right checksum."""
+    """Another size, depth, colour type, method or interlacing, usually with the right checksum."""
     parts = chunks(file)
     fields = list(struct.unpack(">IIBBBBB", parts[0][1]))
     for _ in range(random.integers(1, 3)):
@@ -121,7 +121,7 @@ def other_header(random: np.random.Generator, file: bytes) -> bytes:
 
 
 def other_data(random: np.random.Generator, file: bytes) -> bytes:
-    """Pixels that are packed anew after a change: too few, too many, others, or not whole."""
+    """Pixels compressed again after a change: too few, too many, different, or incomplete."""
     parts = chunks(file)
     rows = zlib.decompress(b"".join(content for kind, content in parts if kind == b"IDAT"))
     packed = zlib.compress(random.choice(np.array([cut, flipped, trailing]))(random, rows))
@@ -132,7 +132,7 @@ def other_data(random: np.random.Generator, file: bytes) -> bytes:
 
 
 def another_chunk(random: np.random.Generator, file: bytes) -> bytes:
-    """One more chunk of a kind that decoders look into, with content that may be nonsense."""
+    """One more chunk of a kind that decoders read, with content that may be nonsense."""
     kinds = [b"PLTE", b"tRNS", b"gAMA", b"bKGD", b"sBIT", b"cHRM", b"sRGB", b"pHYs", b"hIST"]
     kinds += [b"eXIf", b"acTL", b"fcTL", b"fdAT", b"cICP", b"ABCD", b"abcd", b"\0BCD", b"IEND"]
     parts = chunks(file)
@@ -143,7 +143,7 @@ def another_chunk(random: np.random.Generator, file: bytes) -> bytes:
 
 
 def animation(random: np.random.Generator, file: bytes) -> bytes:
-    """An animation of two frames; its first may be the image, a part of it, or another."""
+    """An animation of two frames; the first may be the image, a part of it, or another one."""
     parts = chunks(file)
     width, height = struct.unpack_from(">II", parts[0][1])
     at = next(index for index, (kind, _) in enumerate(parts) if kind == b"IDAT")
@@ -224,7 +224,7 @@ def sheet_with(book: bytes, rows: bytes) -> bytes:
 
 
 def part_changed(random: np.random.Generator, book: bytes) -> bytes:
-    """One part of the workbook cut, flipped, or removed; the zip around it is whole."""
+    """One part of the workbook cut, flipped, or removed; the zip around it is intact."""
     with zipfile.ZipFile(io.BytesIO(book)) as parts:
         names = parts.namelist()
     chosen = SHEET if random.random() < 0.5 else names[random.integers(len(names))]
@@ -253,7 +253,7 @@ def strange_cells(random: np.random.Generator, book: bytes) -> bytes:
 
 
 def other_encoding(random: np.random.Generator, book: bytes) -> bytes:
-    """The sheet in another encoding than it says, or a table of text that is called xlsx."""
+    """The sheet in another encoding than it declares, or a text table that is called xlsx."""
     encoding = str(random.choice(["utf-16", "utf-32", "cp037", "utf-16-le"]))
     if random.random() < 0.5:
         return with_parts(
@@ -284,13 +284,13 @@ BOOK_CHANGES: tuple[Change, ...] = (
 
 
 def directory_flipped(random: np.random.Generator, archive: bytes) -> bytes:
-    """Bytes changed where a zip lists its entries."""
+    """The zip with changed bytes in its list of entries."""
     start = archive.index(b"PK\x01\x02")
     return archive[:start] + flipped(random, archive[start:])
 
 
 def entry_added(random: np.random.Generator, archive: bytes) -> bytes:
-    """One more entry that a good archive does not have."""
+    """The zip with one more entry, which a good archive does not have."""
     stream = io.BytesIO(archive)
     names = ["/COVID/images/COVID-7.png", "../COVID/images/COVID-7.png", "C:\\COVID-7.png"]
     names += ["COVID/images/COVID-7.png", "COVID/images/COVID-1.png", "COVID/images/covid-1.PNG"]

@@ -1,4 +1,4 @@
-"""What our own code says when it refuses."""
+"""The messages with which our own code refuses something."""
 
 import traceback
 from collections.abc import Callable
@@ -9,10 +9,10 @@ from pulmoscan import command
 
 
 def refusal(call: Callable[..., Any], *arguments: Any) -> tuple[Any, str | None]:
-    """Return what the call returns and None, or None and the sentence with which it refuses.
+    """Return the result of the call and None, or None and the message of the error it raises.
 
-    Fails for a ``ValueError`` or ``OSError`` that a library raised, which ends with a traceback; so
-    does any other exception by itself.
+    Fails for a ``ValueError`` or ``OSError`` that a library raised, since the user would see a
+    traceback. Any other exception is not caught.
     """
     try:
         return call(*arguments), None

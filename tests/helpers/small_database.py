@@ -1,4 +1,4 @@
-"""Databases of a few small radiographs for tests, and the two stages run on them."""
+"""Databases of a few small radiographs, and the two stages that read them, run on one."""
 
 import csv
 import hashlib
@@ -27,7 +27,7 @@ URLS = {
 
 
 def radiograph(seed: int) -> np.ndarray:
-    """An image of smooth spots that no other seed resembles."""
+    """An image of smooth spots, unlike that of any other seed."""
     coarse = np.random.default_rng(seed).integers(0, 256, (8, 8), dtype=np.uint8)
     return cv2.resize(coarse, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
 
@@ -57,7 +57,7 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 def png(
     width: int, height: int, depth: int, colour: int, rows: bytes, palette: bytes = b""
 ) -> bytes:
-    """A PNG file of the given scan lines, each with its filter byte; ``rows`` is not checked."""
+    """A PNG file of the given scan lines, each with its filter byte; they are not checked."""
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     chunks = chunk(b"IHDR", header) + (chunk(b"PLTE", palette) if palette else b"")
     end = chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
@@ -75,7 +75,7 @@ def workbook(rows: Iterable[Iterable[object]]) -> bytes:
 
 
 def write(folder: Path, changes: Mapping[str, bytes | None] | None = None) -> Path:
-    """Write two images a class with masks and metadata, then replace or remove (None) files."""
+    """Write two images per class with masks and metadata; replace or remove (None) some files."""
     seed = 0
     for class_name in layout.CLASSES:
         for part in layout.PARTS:

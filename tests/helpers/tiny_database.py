@@ -1,4 +1,4 @@
-"""Databases of a few bytes, for tests of what handles files and never looks into them."""
+"""Databases of a few bytes, for tests of code that handles files without looking into them."""
 
 import io
 import zipfile

@@ -10,16 +10,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Page:
-    """What the server answers for a path.
+    """What the server sends for a path.
 
     Attributes:
         body: The content.
         headers: Headers to send with it.
-        ranges: Whether a Range header is heeded.
-        chunked: Whether the answer goes out in chunks, without a Content-Length.
+        ranges: Whether a Range header is respected.
+        chunked: Whether the answer is sent in chunks, without a Content-Length.
         redirect: Where to send the client instead.
-        faults: What to do instead, one for each of the next requests: an HTTP status, or
-            ``cut(n)``, or ``stall(s)``.
+        faults: What to do instead, one for each of the next requests: an HTTP status,
+            ``cut(n)`` or ``stall(s)``.
     """
 
     body: bytes = b""
@@ -39,7 +39,7 @@ class cut:  # noqa: N801
 
 @dataclass(frozen=True)
 class stall:  # noqa: N801
-    """Say nothing for so many seconds, then hang up."""
+    """Send nothing for this many seconds, then close the connection."""
 
     seconds: float
 
@@ -53,7 +53,7 @@ class Request:
 
 
 class WebServer:
-    """Serves ``pages`` on 127.0.0.1 while it is entered; keeps ``requests`` in order."""
+    """Serves ``pages`` on 127.0.0.1 inside a ``with`` block, and records the ``requests``."""
 
     def __init__(self) -> None:
         self.pages: dict[str, Page] = {}
@@ -68,7 +68,7 @@ class WebServer:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def ranges(self, path: str) -> list[str | None]:
-        """The Range headers of the requests for ``path``, None where there was none."""
+        """The Range headers of the requests for ``path``, None for one without."""
         return [request.headers.get("range") for request in self.requests if request.path == path]
 
     def __enter__(self) -> "WebServer":
@@ -82,7 +82,7 @@ class WebServer:
 
 
 def unused_port() -> int:
-    """A port at which nobody listens."""
+    """A port on which nobody listens."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]

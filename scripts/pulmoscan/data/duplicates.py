@@ -1,7 +1,7 @@
 """Images that show the same radiograph, with equal or nearly equal pixels.
 
 Nearly equal means that 64-bit perceptual hashes differ in at most ``MOST_BITS`` bits and that the
-images, reduced to ``COMPARED`` pixels a side, have a Pearson correlation of at least
+images, reduced to ``COMPARED`` pixels per side, have a Pearson correlation of at least
 ``LEAST_CORRELATION``. The hash alone is not enough: chest radiographs look alike, and of the
 319,600 pairs of 800 images, 110 have such hashes while two show the same radiograph. Those two
 correlate at 1 and 0.997, the next pair at 0.958.

@@ -90,7 +90,7 @@ def test_overlapping_entries(read, tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip at all", zipped(contents())[:-30]])
-def test_no_zip_or_not_a_whole_one(read, content):
+def test_a_file_that_is_not_a_complete_zip(read, content):
     with pytest.raises(
         archive.DamagedArchiveError, match=r"a.zip is not a zip, or not a complete one"
     ):

@@ -92,7 +92,7 @@ def test_a_good_answer(server, get, cache, tmp_path):
     )
 
 
-def test_a_broken_connection_goes_on(server, get):
+def test_a_broken_connection_is_resumed(server, get):
     body = archive()
     server.pages[STORE] = Page(body, headers=google_hash(body), faults=[cut(HALF), 503])
     assert get() == contents()
@@ -101,7 +101,7 @@ def test_a_broken_connection_goes_on(server, get):
     assert f"bytes={HALF}-" in later
 
 
-def test_the_next_run_goes_on(server, get, tmp_path, cache):
+def test_the_next_run_resumes(server, get, tmp_path, cache):
     body = archive()
     page = server.pages[STORE] = Page(body, faults=[cut(HALF), *[503] * 12])
     with pytest.raises(OSError, match="run again to resume"):
@@ -154,13 +154,13 @@ def test_other_numbers_of_images(server, get, cache, tmp_path):
 
 
 @pytest.mark.parametrize("where", [API, STORE])
-def test_server_errors_pass(server, get, where):
+def test_server_errors_are_retried(server, get, where):
     server.pages[STORE] = Page(archive())
     server.pages[where].faults += [500, 503, 429]
     assert get() == contents()
 
 
-def test_server_errors_that_stay(server, get):
+def test_lasting_server_errors(server, get):
     server.pages[API].faults += [500] * transfer.ATTEMPTS
     with pytest.raises(OSError, match=r"from 127.0.0.1 \(HTTP 500\); check the network, or choose"):
         get()
@@ -199,7 +199,7 @@ def test_neither_credentials_nor_signatures_are_shown(server, get, monkeypatch, 
         assert secret not in shown
 
 
-def test_a_credentials_file_that_cannot_be_understood(server, get, tmp_path):
+def test_a_credentials_file_that_cannot_be_parsed(server, get, tmp_path):
     write_folder(tmp_path / "home", {"kaggle.json": b"{"})
     with pytest.raises(ValueError, match=r"kaggle.json: repair or remove it, none is needed"):
         get()

@@ -28,7 +28,7 @@ def test_every_spelling_and_wrapping(tmp_path, kaggle, outer, packed):
     assert read(path) == contents()
 
 
-def test_what_the_audit_reports_is_no_error_here(tmp_path):
+def test_problems_that_the_audit_reports_are_not_errors_here(tmp_path):
     files = contents()
     for gone in ("COVID/images/COVID-1.png", "Normal/masks/Normal-1.png", "COVID.metadata.xlsx"):
         del files[gone]
@@ -52,12 +52,12 @@ def test_linked_folders_are_followed_and_loops_are_not(tmp_path):
     assert read(copy) == contents()
 
 
-def test_a_path_that_is_not_there(tmp_path):
+def test_a_path_that_does_not_exist(tmp_path):
     with pytest.raises(FileNotFoundError, match=f"dataset.path: {tmp_path}/nothing does not exist"):
         read(tmp_path / "nothing")
 
 
-def test_a_file_that_is_no_zip(tmp_path):
+def test_a_file_that_is_not_a_zip(tmp_path):
     (tmp_path / "x.tar").write_bytes(b"x" * 100)
     with pytest.raises(ValueError, match=r"x.tar is not a zip, or not a complete one"):
         read(tmp_path / "x.tar")
@@ -95,7 +95,7 @@ def test_an_image_in_two_classes(tmp_path):
         read(tmp_path)
 
 
-def test_a_zip_in_which_a_name_stands_twice(tmp_path):
+def test_a_zip_in_which_a_name_appears_twice(tmp_path):
     path = tmp_path / "x.zip"
     path.write_bytes(zipped(contents()))
     with zipfile.ZipFile(path, "a") as file, pytest.warns(UserWarning, match="Duplicate name"):
@@ -130,7 +130,7 @@ class TestContentDigest:
 
     @pytest.fixture
     def hashed(self, monkeypatch):
-        """The files that are read."""
+        """The files that have been read."""
         paths = []
         original = digests.file_digest
         monkeypatch.setattr(
@@ -161,7 +161,7 @@ class TestContentDigest:
         assert local.content_digest(folder, cache) == first
         assert hashed == [str(touched)]
 
-    def test_a_change_is_seen_where_size_and_date_are_the_old_ones(self, folder, cache):
+    def test_a_change_that_keeps_size_and_date_is_seen(self, folder, cache):
         first = local.content_digest(folder, cache)
         changed = folder / "COVID/images/COVID-1.png"
         former, content = changed.stat(), bytearray(changed.read_bytes())
@@ -195,7 +195,7 @@ class TestContentDigest:
     @pytest.mark.parametrize(
         "damage", [b"", b"{", b"[]", b'{"format": 1, "files": {"a": 3}}', b"\xff\xfe"]
     )
-    def test_a_damaged_cache_is_thrown_away(self, folder, cache, damage):
+    def test_a_damaged_cache_is_discarded(self, folder, cache, damage):
         first = local.content_digest(folder, cache)
         cache.write_bytes(damage)
         assert local.content_digest(folder, cache) == first
@@ -208,7 +208,7 @@ class TestContentDigest:
         assert local.content_digest(path, cache) == expected
         assert local.content_digest(path, cache) == expected
 
-    def test_nothing_there(self, cache, tmp_path):
+    def test_a_missing_path(self, cache, tmp_path):
         with pytest.raises(FileNotFoundError, match=r"dataset.path: .* does not exist"):
             local.content_digest(tmp_path / "nothing", cache)
 

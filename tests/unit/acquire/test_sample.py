@@ -138,7 +138,7 @@ def test_a_file_too_many(server, get, cache, name):
     assert_nothing_kept(cache)
 
 
-def test_a_cut_archive_that_no_length_betrays(server, get, cache):
+def test_a_truncated_archive_without_a_length(server, get, cache):
     server.pages[STORE] = Page(archive(published())[:-40], chunked=True)
     with pytest.raises(ValueError, match="is not a zip, or not a complete one"):
         get()
@@ -160,7 +160,7 @@ def test_no_network(repository, get, cache):
     assert_nothing_kept(cache)
 
 
-def test_a_manifest_that_is_none(tmp_path):
+def test_a_file_that_is_not_a_manifest(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"the manifest .* does not exist"):
         sample.read_manifest(tmp_path / "gone.tsv")
     path = tmp_path / "x.tsv"

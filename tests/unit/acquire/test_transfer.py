@@ -46,7 +46,7 @@ def test_download(server, target, chunked):
     assert [file.name for file in target.parent.iterdir()] == ["file.zip"]
 
 
-def test_a_file_that_is_there_is_not_fetched_again(server, target):
+def test_an_existing_file_is_not_fetched_again(server, target):
     server.pages["/file.zip"] = Page(BODY)
     fetch(server, target)
     fetch(server, target)
@@ -54,7 +54,7 @@ def test_a_file_that_is_there_is_not_fetched_again(server, target):
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_broken_connection_goes_on_where_it_broke(server, target, waits, capsys, chunked):
+def test_a_broken_connection_is_resumed_where_it_broke(server, target, waits, capsys, chunked):
     server.pages["/file.zip"] = Page(
         BODY, chunked=chunked, headers=google_hash(BODY), faults=[cut(3_000_000), cut(1_500_000)]
     )
@@ -73,7 +73,7 @@ def test_a_server_without_ranges_starts_over(server, target, waits):
     assert target.read_bytes() == BODY
 
 
-def test_the_next_run_goes_on(server, target, waits):
+def test_the_next_run_resumes(server, target, waits):
     page = server.pages["/file.zip"] = Page(BODY, faults=[cut(3_000_000), *[503] * 5])
     with pytest.raises(transfer.UnreachableError, match=r"HTTP 503\); .* MB are kept, run again"):
         fetch(server, target)
@@ -84,7 +84,7 @@ def test_the_next_run_goes_on(server, target, waits):
     assert server.ranges("/file.zip")[-1] is not None
 
 
-def test_a_download_that_only_lacked_its_name(server, target):
+def test_a_complete_download_that_was_not_renamed(server, target):
     server.pages["/file.zip"] = Page(BODY, headers=google_hash(BODY))
     target.parent.mkdir()
     target.with_name("file.zip.part").write_bytes(BODY)
@@ -92,7 +92,7 @@ def test_a_download_that_only_lacked_its_name(server, target):
     assert target.read_bytes() == BODY
 
 
-def test_a_longer_part_than_the_file_is_thrown_away(server, target, waits):
+def test_a_part_longer_than_the_file_is_discarded(server, target, waits):
     server.pages["/file.zip"] = Page(BODY)
     target.parent.mkdir()
     target.with_name("file.zip.part").write_bytes(BODY + b"more")
@@ -111,7 +111,7 @@ def test_a_wrong_hash_is_not_kept(server, target, kept):
     assert list(target.parent.iterdir()) == []
 
 
-def test_server_errors_are_tried_again_with_growing_pauses(server, target, waits):
+def test_server_errors_are_retried_with_growing_pauses(server, target, waits):
     server.pages["/file.zip"] = Page(BODY, faults=[500, 502, 429, 503])
     fetch(server, target)
     assert target.read_bytes() == BODY

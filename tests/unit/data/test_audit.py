@@ -279,7 +279,7 @@ def test_defective_images_are_listed_and_left_out_of_what_images_show(tmp_path):
     assert errors[["image", "error"]].to_numpy().tolist() == [["Normal-10", "row without image"]]
 
 
-def test_images_of_one_level_are_no_duplicates(tmp_path):
+def test_images_of_one_level_are_not_duplicates(tmp_path):
     flat = small.encoded(np.zeros((small.SIDE, small.SIDE), np.uint8))
     changes = {IMAGE: flat, "Normal/images/Normal-2.png": flat}
     results = small.audited(small.write(tmp_path / "raw", changes), tmp_path / "results")

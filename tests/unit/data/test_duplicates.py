@@ -1,4 +1,4 @@
-"""Duplicates are what all correlations would have found among images with near hashes."""
+"""Duplicates are those that all correlations would find among images with similar hashes."""
 
 import cv2
 import numpy as np
@@ -71,14 +71,14 @@ def test_near_pairs_are_found_across_blocks():
     assert found(images)[["a", "b"]].to_numpy().tolist() == [[3, 300], [299, 301]]
 
 
-def test_groups_join_what_is_linked_and_take_the_first_position():
+def test_groups_join_what_is_linked_and_are_named_after_the_first_position():
     pairs = pd.DataFrame({"a": [4, 2, 6], "b": [5, 4, 8]})
     assert duplicates.groups(pairs, 10).tolist() == [-1, -1, 2, -1, 2, 2, 6, -1, 6, -1]
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_groups_are_the_connected_components(seed):
-    """Against a relaxation: each image takes the least position among its neighbours, till rest."""
+    """Against a relaxation: images take the least position of their neighbours until it settles."""
     random = np.random.default_rng(seed)
     a, b = np.sort(random.choice(200, (100, 2)), axis=1).T
     pairs = pd.DataFrame({"a": a, "b": b})[a < b]

@@ -27,6 +27,6 @@ def test_canonical_path(path, expected):
     assert (None if found is None else str(found)) == expected
 
 
-def test_an_unknown_class_is_told_with_the_classes():
+def test_an_unknown_class_is_reported_with_the_known_ones():
     with pytest.raises(ValueError, match="no class 'Flu': the classes are COVID, Lung_Opacity"):
         layout.canonical_image("Flu-1")

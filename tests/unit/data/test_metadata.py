@@ -1,4 +1,4 @@
-"""What the metadata say of each image, and each way in which they can be wrong."""
+"""What the metadata say about each image, and each way in which they can be wrong."""
 
 import numpy as np
 import pandas as pd
@@ -132,7 +132,7 @@ def test_a_sheet_without_names_is_damaged():
     assert errors == [["", "damaged metadata file", "no column FILE NAME", "COVID.metadata.xlsx"]]
 
 
-def test_a_missing_file_is_one_error_and_not_one_an_image():
+def test_a_missing_file_is_one_error_and_not_one_per_image():
     contents = dict.fromkeys(CLASSES, small.workbook([small.HEADER])) | {"Normal": None}
     source, errors = metadata.check(images("Normal-1", "Normal-2"), contents)
     assert source.tolist() == ["unknown", "unknown"]

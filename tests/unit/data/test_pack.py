@@ -33,7 +33,7 @@ def opened(results: Path) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
 
 
 def read(image: bytes, mask: bytes | None = None, size: int = 64) -> radiographs.Radiograph:
-    filled = np.full((2, size, size), 77, np.uint8)  # what is there does not show
+    filled = np.full((2, size, size), 77, np.uint8)  # what was there before does not show
     return radiographs.read(image, small.encoded(small.mask()) if mask is None else mask, *filled)
 
 
@@ -151,7 +151,7 @@ def test_mask_of_the_image_size_is_resized_to_its_nearest_pixels():
     assert pair.defects == []
 
 
-def test_grey_mask_counts_above_127_and_is_noted_but_no_defect():
+def test_a_grey_mask_counts_above_127_and_is_recorded_but_not_a_defect():
     mask = np.tile(np.arange(256, dtype=np.uint8), (256, 1))
     pair = read(small.encoded(small.radiograph(0)), small.encoded(mask), size=256)
     assert np.array_equal(pair.mask[0], (np.arange(256) > 127).astype(np.uint8))

@@ -52,7 +52,7 @@ def test_the_published_data_set_is_cut_exactly_by_class_and_source():
 
 
 def test_small_sources_are_pooled():
-    # 20 x 0.16 = 3.2 images expected in validation: too few to be a stratum by itself.
+    # 20 x 0.16 = 3.2 images expected in validation: too few to be a stratum of its own.
     table = images_table({"COVID": {"A": 100, "B": 20, "C": 20}})
     parts = counts(splits.assign(table, **SCHEME), ("source",))
     assert parts["A"] == (64, 16, 20)
