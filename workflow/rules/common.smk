@@ -18,7 +18,7 @@ sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "workflow")]
 
 from listing import ShortListing
 from pulmoscan.backends import backend
-from pulmoscan.config import check, models
+from pulmoscan.config import check, models, schema
 from pulmoscan.config import runs as run_table
 from pulmoscan.config.plan import Plan
 from pulmoscan.storage import code_digest
@@ -28,7 +28,7 @@ RESULTS_FIGURES = ROOT / "workflow/study/published_results.tsv"
 
 # ------------------------------------------------------------------------------ configuration, plan
 # Snakemake leaves numbers inside a list or mapping of --config as text.
-update_config(config, check.typed(workflow.config_settings.config))
+update_config(config, schema.typed(workflow.config_settings.config))
 FIGURES = pd.read_csv(RESULTS_FIGURES, sep="\t", dtype=str, keep_default_na=False)
 PUBLISHED_TABLES = list(FIGURES["table"].unique())
 

@@ -1,63 +1,32 @@
-"""Checks of the configuration and of the run table before anything runs."""
+"""Checks of the configuration and of the run table before anything runs.
 
-import math
+They are made once, while the Snakefile is parsed: scripts trust the settings that they are given.
+"""
+
 import re
 import zipfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
-from jsonschema import Draft202012Validator, ValidationError
-from jsonschema.validators import extend
 
 from pulmoscan import spelling
-from pulmoscan.config import models
-from pulmoscan.config.runs import table_names
-from pulmoscan.data import samplings
+from pulmoscan.config import models, schema
+from pulmoscan.config import runs as run_table
+from pulmoscan.data import samplings, splits
 from pulmoscan.data.layout import CLASSES, POSITIVE, canonical_image
 from pulmoscan.networks import backbones
 
-EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")  # YAML 1.1 reads 1e-3 as text
-TYPES = {
-    "object": "a mapping",
-    "array": "a list",
-    "string": "text",
-    "integer": "a whole number",
-    "number": "a finite number",
-    "boolean": "true or false",
-    "null": "null",
-}
 
-
-def _is_number(_: object, value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_whole(_: object, value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-# JSON Schema takes 2.0 for a whole number, which would stand in a path or a range of epochs as it
-# is, and not a number for a number.
-Validator = extend(
-    Draft202012Validator,
-    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
-        {"number": _is_number, "integer": _is_whole}
-    ),
-)
-
-
-def check(config: Mapping, schema: str | Path) -> None:
+def check(config: Mapping, schema_file: str | Path) -> None:
     """Check the resolved configuration: the keys it has, their values, and the names they refer to.
 
     Raises:
         ValueError: with one line a problem, each naming the key and what it may be.
     """
     # References are looked up only in a configuration whose shape is right.
-    _raise(list(_schema_problems(config, schema)) or _reference_problems(config))
+    _raise(list(schema.problems(config, schema_file)) or _reference_problems(config))
 
 
 def check_files(paths: Iterable[str | Path]) -> None:
@@ -66,7 +35,7 @@ def check_files(paths: Iterable[str | Path]) -> None:
     Raises:
         ValueError: with one line a key, each naming the file and the line.
     """
-    _raise(problem for path in paths for problem in _repeated_keys(path))
+    _raise(problem for path in paths for problem in schema.repeated_keys(path))
 
 
 def check_runs(config: Mapping, runs: pd.DataFrame, tables: Collection[str]) -> None:
@@ -81,115 +50,6 @@ def check_runs(config: Mapping, runs: pd.DataFrame, tables: Collection[str]) -> 
 def _raise(problems: Iterable[str]) -> None:
     if lines := "\n".join(dict.fromkeys(problems)):
         raise ValueError(lines)
-
-
-def typed(value: Any) -> Any:
-    """Return ``value`` with every text in it that YAML reads as a number, truth or null as that.
-
-    Mappings and sequences are copied; other text stays as it is.
-    """
-    if isinstance(value, Mapping):
-        return {key: typed(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [typed(item) for item in value]
-    if isinstance(value, str):
-        try:
-            read = yaml.safe_load(value)
-        except yaml.YAMLError:
-            return value
-        if isinstance(read, str) and EXPONENT.fullmatch(read):
-            return float(read)
-        return read if read is None or isinstance(read, int | float) else value
-    return value
-
-
-def _repeated_keys(path: str | Path) -> Iterator[str]:
-    try:
-        waiting = [yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)]
-    except yaml.YAMLError:  # JSON that is no YAML: Snakemake has read it
-        return
-    looked_at = set()  # an anchor is a node in several places
-    while waiting:
-        node = waiting.pop()
-        if id(node) in looked_at:
-            continue
-        looked_at.add(id(node))
-        seen: set[str] = set()
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                if str(key.value) in seen:
-                    yield (
-                        f"{path}, line {key.start_mark.line + 1}: {key.value!r} stands twice "
-                        "in one mapping: put what belongs to it in one place"
-                    )
-                seen.add(str(key.value))
-                waiting.append(value)
-        elif isinstance(node, yaml.SequenceNode):
-            waiting.extend(node.value)
-
-
-def _schema_problems(config: Mapping, schema: str | Path) -> Iterator[str]:
-    text = Path(schema).read_text(encoding="utf-8")
-    validator = Validator(yaml.load(text, Loader=yaml.CSafeLoader))
-    errors = validator.iter_errors(config)
-    for error in sorted(errors, key=lambda error: list(map(str, error.path))):
-        if error.validator == "oneOf" and not isinstance(error.instance, Mapping):
-            continue  # that it is no mapping is told by its type
-        key = ".".join(str(part) for part in error.absolute_path)
-        yield f"config: {f'{key}: ' if key else ''}{_wording(error)}"
-
-
-SENTENCES = {
-    "minimum": "{!r} is less than {}",
-    "maximum": "{!r} is more than {}",
-    "exclusiveMinimum": "{!r} is not more than {}",
-    "exclusiveMaximum": "{!r} is not less than {}",
-    "minItems": "{!r} has fewer entries than {}",
-    "minLength": "is empty",
-    "minProperties": "is empty",
-    "uniqueItems": "{!r} has an entry more than once",
-}
-
-
-def _wording(error: ValidationError) -> str:
-    if error.validator == "additionalProperties":
-        known = error.schema["properties"]
-        unknown = [name for name in error.instance if name not in known]
-        return "; ".join(
-            f"{name!r} is not a known key{_hint(str(name), known)}" for name in unknown
-        )
-    if error.validator == "required":
-        absent = [repr(name) for name in error.validator_value if name not in error.instance]
-        one = len(absent) == 1
-        return (
-            f"the {'key' if one else 'keys'} {', '.join(absent)} {'is' if one else 'are'} missing"
-        )
-    if error.validator == "oneOf":
-        choices = [branch["required"][0] for branch in error.validator_value]
-        return f"give exactly one of {' and '.join(choices)}"
-    if error.validator == "enum":
-        values = (
-            str(value) if value not in (True, False) else "on" if value else "off"
-            for value in error.validator_value
-        )
-        return f"{error.instance!r} is not one of {', '.join(dict.fromkeys(values))}"
-    if error.validator == "type":
-        types = error.validator_value
-        types = [types] if isinstance(types, str) else types
-        exponent = isinstance(error.instance, str) and EXPONENT.fullmatch(error.instance)
-        hint = ": YAML wants a point, as in 1.0e-3" if exponent else ""
-        instance = "null" if error.instance is None else repr(error.instance)
-        return f"{instance} is not {' or '.join(TYPES[name] for name in types)}{hint}"
-    if error.validator == "pattern":
-        return f"{error.instance!r} is not {error.schema['description']}"
-    if error.validator in SENTENCES:
-        return SENTENCES[error.validator].format(error.instance, error.validator_value)
-    return error.message
-
-
-def _hint(name: str, known: Collection[str]) -> str:
-    close = spelling.nearest(name, known)
-    return f": did you mean {close!r}?" if close else f"; the keys here are {', '.join(known)}"
 
 
 def _reference_problems(config: Mapping) -> Iterator[str]:
@@ -212,10 +72,7 @@ def _reference_problems(config: Mapping) -> Iterator[str]:
             for label in sampling.get(part, {}):
                 if classes is not None and label not in classes:
                     yield f"config: samplings.{name}.{part}: {label!r} is not among its classes"
-        if config["split"] in config["splits"]:
-            split = config["splits"][config["split"]]
-            for problem in samplings.problems(name, sampling, split["test"], split["validation"]):
-                yield f"config: {problem}"
+    yield from _split_problems(config, config["split"])
     for image in config["explain"]["images"]:
         try:
             canonical_image(image)
@@ -223,6 +80,20 @@ def _reference_problems(config: Mapping) -> Iterator[str]:
                 raise ValueError(f"{image!r} is not an image name: expected <class>-<number>")
         except ValueError as error:
             yield f"config: explain.images: {error}"
+
+
+def _split_problems(config: Mapping, split: str) -> Iterator[str]:
+    """Yield why the samplings cannot be taken from a split, or its files be named."""
+    try:
+        schemes = splits.expand(config["splits"])
+    except ValueError as error:
+        yield f"config: {error}"
+        return
+    if split in config["splits"]:
+        first = run_table.split_names(split, config["splits"][split])[0]
+        for name, sampling in config["samplings"].items():
+            shares = splits.shares(schemes[first])
+            yield from (f"config: {line}" for line in samplings.problems(name, sampling, **shares))
 
 
 def _dataset_problems(config: Mapping) -> Iterator[str]:
@@ -241,6 +112,8 @@ def _unknown(key: str, value: str, known: Collection[str]) -> Iterator[str]:
 
 def _run_problems(config: Mapping, runs: pd.DataFrame, tables: Collection[str]) -> Iterator[str]:
     known = models.resolve(config)
+    for split in sorted({*runs["split"]} - {config["split"]}):
+        yield from _split_problems(config, split)
     for run in runs.itertuples():
         place = f"{config['runs']}: run {run.variant}/{run.model}/unfreeze-{run.unfreeze}"
         missing = False
@@ -253,7 +126,7 @@ def _run_problems(config: Mapping, runs: pd.DataFrame, tables: Collection[str]) 
                 missing = True
                 guess = spelling.guess(value, names)
                 yield f"{place}: no {column} {value!r}: {guess}The config has {', '.join(names)}"
-        for name in table_names(run.tables):
+        for name in run_table.table_names(run.tables):
             if name not in tables:
                 yield f"{place}: no published table {name!r}: there are {', '.join(tables)}"
         if not missing:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 from pulmoscan.config import check
+from pulmoscan.config.schema import typed
 from pulmoscan.data.layout import CLASSES
 from pulmoscan.phantom import database
 
@@ -238,15 +239,15 @@ def test_numbers_given_on_the_command_line_are_numbers():
         "x": 0.001,
         "y": 2,
     }
-    assert check.typed(given) == {
+    assert typed(given) == {
         "seeds": [0, 1],
         "dataset": {"path": None, "source": "local"},
         "x": 0.001,
         "y": 2,
     }
-    assert check.typed("model == 'mobilenet'") == "model == 'mobilenet'"
-    assert check.typed("{broken") == "{broken"
-    assert check.typed("off") is False
+    assert typed("model == 'mobilenet'") == "model == 'mobilenet'"
+    assert typed("{broken") == "{broken"
+    assert typed("off") is False
 
 
 def test_a_table_that_was_not_published(config):
