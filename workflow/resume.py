@@ -1,9 +1,9 @@
-"""Go on with the last run of the workflow in this folder, after Snakemake itself was killed.
+"""Resume the last run of the workflow in this folder after Snakemake itself was killed.
 
-Refuses while something of that run is still alive: Snakemake, one of its jobs, which outlive it, or
-a job on a cluster. Then removes the lock that the dead Snakemake left and starts the same command
-again, with ``--rerun-incomplete``: files whose jobs did not end are made anew, trainings go on from
-their checkpoints.
+Refuses while any part of that run is still alive: Snakemake, one of its jobs, which outlive it, or
+a job on a cluster. Then removes the lock that the dead Snakemake left and runs the same command
+again, with ``--rerun-incomplete``: files of unfinished jobs are made again, and trainings resume
+from their checkpoints.
 """
 
 import json
@@ -21,20 +21,20 @@ import psutil
 COMMAND = Path("results/logs/command.json")  # written by `record_command` of the workflow
 LOCKS = Path(".snakemake/locks")
 AGAIN = "--rerun-incomplete"
-FORCED = re.compile(r"--force|-[a-zA-Z]*[FRf]")  # options that make jobs run which need not
+FORCED = re.compile(r"--force|-[a-zA-Z]*[FRf]")  # options that run jobs which are up to date
 
 
 def main(folder: Path) -> int:
     """Resume the run in a folder and return Snakemake's exit status.
 
-    Raises ``ValueError`` where there is none, where it is alive, and where it is not known whether
-    it is, or what was started.
+    Raises ``ValueError`` where there is none, where it is alive, and where nobody can know whether
+    it is alive or what was started.
     """
     recorded = read(folder)
     if alive := [*processes(folder), *cluster_jobs(folder)]:
         raise ValueError(
-            f"the run is not dead, still there: {', '.join(alive)}. "
-            "Wait for them to end, or end them, and try again"
+            f"the run is still alive: {', '.join(alive)}. "
+            "Wait for it to end, or end it, and try again"
         )
     environment = os.environ | recorded["environment"]
     arguments = [word for word in recorded["arguments"] if word != AGAIN]
@@ -52,14 +52,14 @@ def read(folder: Path) -> dict:
     try:
         recorded = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ValueError(f"no run to go on with: there is no {COMMAND} in {folder}") from None
+        raise ValueError(f"no run to resume: there is no {COMMAND} in {folder}") from None
     except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}): start Snakemake yourself") from None
     if recorded["host"] != socket.gethostname():
         raise ValueError(
             f"the last run was started on {recorded['host']}: whether it is dead is known there"
         )
-    # The command is written behind the lock, when the first job may start.
+    # The command is written after the lock, just before the first job.
     newest = max((lock.stat().st_mtime for lock in (folder / LOCKS).glob("*")), default=0)
     if newest > path.stat().st_mtime:
         raise ValueError(

@@ -126,7 +126,7 @@ class Killer:
         if any(job.is_running() for job in jobs):
             refused = resumed(self.workflow.folder, self.workflow.folder)
             assert refused.returncode == 1, refused.stdout[-3000:]
-            assert re.search(r"resume: the run is not dead, still there: \w+", refused.stderr)
+            assert re.search(r"resume: the run is still alive: \w+", refused.stderr)
         for job in jobs:
             with suppress(psutil.NoSuchProcess):
                 job.kill() if self.random.random() < 0.5 else job.resume()
@@ -258,7 +258,7 @@ def recorded(tmp_path):
 def test_nothing_to_resume_is_a_line(repository, tmp_path):
     done = resumed(repository, tmp_path)
     assert done.returncode == 1
-    assert done.stderr.startswith("resume: no run to go on with: there is no results/logs/command")
+    assert done.stderr.startswith("resume: no run to resume: there is no results/logs/command")
 
 
 def test_the_recorded_command_is_run_again(repository, recorded):
@@ -307,7 +307,7 @@ def test_a_damaged_record_is_named(repository, recorded):
 @pytest.mark.parametrize(
     ("answer", "status", "expected"),
     [
-        ("echo 17 $PWD", 1, "resume: the run is not dead, still there: job 17 of Slurm"),
+        ("echo 17 $PWD", 1, "resume: the run is still alive: job 17 of Slurm"),
         ("echo 17 /elsewhere", 0, ""),
         ("echo no controller >&2; exit 1", 1, "resume: cannot ask Slurm whether jobs"),
     ],

@@ -23,26 +23,26 @@ def check(config: Mapping, schema_file: str | Path) -> None:
     """Check the resolved configuration: the keys it has, their values, and the names they refer to.
 
     Raises:
-        ValueError: with one line a problem, each naming the key and what it may be.
+        ValueError: with one line per problem, which names the key and what it may be.
     """
     # References are looked up only in a configuration whose shape is right.
     _raise(list(schema.problems(config, schema_file)) or _reference_problems(config))
 
 
 def check_files(paths: Iterable[str | Path]) -> None:
-    """Check that no mapping in a configuration file has a key twice: YAML keeps the last one only.
+    """Check that no mapping in a configuration file has a duplicate key: YAML keeps only the last.
 
     Raises:
-        ValueError: with one line a key, each naming the file and the line.
+        ValueError: with one line per key, which names the file and the line.
     """
     _raise(problem for path in paths for problem in schema.repeated_keys(path))
 
 
 def check_runs(config: Mapping, runs: pd.DataFrame, tables: Collection[str]) -> None:
-    """Check rows of the run table against a configuration that is right and the published tables.
+    """Check the selected runs against a valid configuration and the published tables.
 
     Raises:
-        ValueError: with one line a problem, each naming the run.
+        ValueError: with one line per problem, which names the run.
     """
     _raise([*_run_problems(config, runs, tables)] or _weights_problems(config, runs))
 

@@ -1,8 +1,8 @@
 """Hyperparameters: the ``$names`` in a model's layers, and the space they are chosen from.
 
 A model with ``tune:`` has a space with an entry for every ``$name`` of its layers: ``values`` to
-choose from, or ``min``, ``max`` and ``step``. ``learning_rate`` in the space is the training's and
-stands in no layer.
+choose from, or ``min``, ``max`` and ``step``. ``learning_rate`` in the space is that of training and
+appears in no layer.
 """
 
 import math
@@ -13,8 +13,6 @@ from typing import Any
 from pulmoscan.networks import layers
 from pulmoscan.networks.layers import placeholder
 
-TUNE_KEYS = ("variant", "max_epochs", "factor", "iterations", "seed", "space")
-SMALLEST = {"max_epochs": 1, "factor": 2, "iterations": 1, "seed": 0}
 RANGE_KEYS = ("min", "max", "step")
 LEARNING_RATE = "learning_rate"
 MOST = 10_000  # values of one hyperparameter; more are a mistake in its step
@@ -31,7 +29,7 @@ def names(value: Any) -> set[str]:
 def fill(value: Any, values: Mapping[str, Any]) -> Any:
     """Return a nested structure with every ``$name`` replaced by its value.
 
-    Raises ``ValueError`` that names those without one.
+    Raises ``ValueError`` that lists the names without a value.
     """
     if missing := sorted(names(value) - set(values)):
         known = ", ".join(sorted(values)) or "none"
@@ -57,20 +55,15 @@ def choices(entry: Mapping[str, Any]) -> list:
 
 
 def problems(model: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with how a model is tuned, a line each; an empty list if nothing is.
+    """Return what is wrong with the space of a model's search, one line per problem.
 
-    ``model`` has ``tune`` and, under ``architecture`` or ``head``, the list of its layers, which
-    are taken to be right (see `layers.problems`). Lines begin with the key below ``tune``.
+    ``model`` has ``tune``, whose shape the schema has checked, and under ``architecture`` or
+    ``head`` the list of its layers, which must be valid (see `layers.problems`). Lines begin with
+    the key below ``tune``.
     """
     key = "architecture" if "architecture" in model else "head"
-    own, tune = model[key], model["tune"]
-    if not isinstance(tune, Mapping):
-        return [f"{tune!r} is not a mapping with {', '.join(TUNE_KEYS)}"]
-    wrong = list(_setting_problems(tune))
-    space = tune.get("space")
-    if not isinstance(space, Mapping) or not space:
-        return [*wrong, f"space: {space!r} is not a mapping of names to their values"]
-    wrong += [
+    own, space = model[key], model["tune"]["space"]
+    wrong = [
         f"space.{name}: {problem}"
         for name, entry in space.items()
         for problem in _space_problems(name, entry, own, key == "head")
@@ -88,7 +81,7 @@ def _items(value: Any) -> list:
 
 
 def _replaced(value: Any, values: Mapping[str, Any]) -> Any:
-    """Return the same structure with those ``$names`` replaced that have a value."""
+    """Return the structure with every ``$name`` that has a value replaced by it."""
     if isinstance(value, Mapping):
         return {key: _replaced(item, values) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -96,18 +89,8 @@ def _replaced(value: Any, values: Mapping[str, Any]) -> Any:
     return values.get(placeholder(value), value)
 
 
-def _setting_problems(tune: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the unknown keys of ``tune`` and the wrong values beside the space."""
-    for name, value in tune.items():
-        if name not in TUNE_KEYS:
-            yield f"{name!r} is not a known key; the keys here are {', '.join(TUNE_KEYS)}"
-        smallest = SMALLEST.get(name)
-        if smallest is not None and not (_is_whole(value) and value >= smallest):
-            yield f"{name}: {value!r} is not a whole number of {smallest} or more"
-
-
 def _space_problems(name: str, entry: Any, own: Sequence, head: bool) -> Iterator[str]:
-    """Yield why an entry cannot be read, or which of its values the model cannot take."""
+    """Yield why an entry is invalid, or which of its values the model cannot take."""
     if unreadable := _unreadable(entry):
         yield unreadable
         return
@@ -120,7 +103,7 @@ def _space_problems(name: str, entry: Any, own: Sequence, head: bool) -> Iterato
 
 
 def _unreadable(entry: Any) -> str:
-    """Return why an entry is neither values nor a range; nothing where it is one of them."""
+    """Return why an entry is neither a list of values nor a range; "" where it is one."""
     form = "expected {values: [...]} or {min: ..., max: ..., step: ...}"
     if not isinstance(entry, Mapping):
         return f"{entry!r}: {form}"
@@ -149,9 +132,9 @@ def _unreadable(entry: Any) -> str:
 
 
 def _extremes(entry: Mapping[str, Any]) -> list:
-    """Return values that tell whether all are taken: all listed ones, both ends of a range.
+    """Return the values to try in a model: all listed ones, or both ends of a range.
 
-    What a layer takes of numbers is an interval (see `layers.problems`).
+    The numbers that a layer accepts form an interval (see `layers.problems`).
     """
     if "values" in entry:
         return choices(entry)
@@ -171,7 +154,3 @@ def _nth(entry: Mapping[str, Any], index: int) -> int | float:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)

@@ -1,4 +1,4 @@
-"""The models of the configuration, each with everything that was said of it in other places."""
+"""The models of the configuration, with all defaults and inherited settings resolved."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,10 +15,13 @@ KINDS = ("architecture", "backbone", "classifier", "like")
 class Model:
     """A model as the scripts need it.
 
-    ``network`` is what fixes its network (backbone, arguments, input size and head, or the layers
-    of an architecture) and ``classifier`` what fixes a scikit-learn classifier; one of them is
-    None. ``training`` are all training settings. ``tune`` is a search, ``threshold`` that of a
-    binary model, ``like`` the model it was derived from; each may be None.
+    Attributes:
+        network: backbone, arguments, input size and head, or the layers of an architecture.
+        classifier: a scikit-learn classifier and its arguments. Either this or ``network`` is None.
+        training: all training settings.
+        tune: the search for its hyperparameters, if any.
+        threshold: the probability from which a binary model says sick, if it has its own.
+        like: the model that it was derived from, if any.
     """
 
     network: dict | None
@@ -42,15 +45,15 @@ class Model:
 
 
 def resolve(config: Mapping) -> dict[str, Model]:
-    """Return the models by name, of a configuration without `problems`."""
+    """Return all models by name; the configuration must have no `problems`."""
     return {name: _model(config, name) for name in config["models"]}
 
 
 def settings_of(config: Mapping, name: str) -> dict:
-    """Return a model's settings with those of the models it is like, training settings merged.
+    """Return a model's settings with those that it inherits, training settings merged.
 
     Raises:
-        ValueError: when it is like a model that does not exist, or like itself.
+        ValueError: when it is like a model that does not exist, or inherits from itself.
     """
     seen = []
     while "like" in config["models"].get(name, {}):
@@ -102,9 +105,9 @@ def _model(config: Mapping, name: str) -> Model:
 
 
 def problems(config: Mapping) -> Iterator[str]:
-    """Yield a line for everything that is wrong in a configuration whose shape is right.
+    """Yield one line per problem of the models, in a configuration that matches the schema.
 
-    Its lines begin with the key, such as ``models.vgg16.backbone``.
+    Lines begin with the key, such as ``models.vgg16.backbone``.
     """
     yield from (f"head: {problem}" for problem in layers.problems(config["head"], head=True))
     yield from _last_stage_problems(config["training"])

@@ -1,6 +1,6 @@
 """The shape of the configuration: which keys there are, and what their values may be.
 
-Problems are told in one line each, which names the key and what it may be. What names refer to is
+A problem is reported on one line, which names the key and what it may be. What names refer to is
 checked in `check`.
 """
 
@@ -85,8 +85,8 @@ def repeated_keys(path: str | Path) -> Iterator[str]:
             for key, value in node.value:
                 if str(key.value) in seen:
                     yield (
-                        f"{path}, line {key.start_mark.line + 1}: {key.value!r} stands twice "
-                        "in one mapping: put what belongs to it in one place"
+                        f"{path}, line {key.start_mark.line + 1}: duplicate key {key.value!r} "
+                        "in one mapping: put its settings in one place"
                     )
                 seen.add(str(key.value))
                 waiting.append(value)

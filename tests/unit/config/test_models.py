@@ -56,7 +56,9 @@ def test_every_published_row_is_a_run(repository, config):
     import pandas as pd
     from pulmoscan.config import runs
 
-    published = pd.read_csv(repository / "workflow/study/published_results.tsv", sep="\t", dtype=str)
+    published = pd.read_csv(
+        repository / "workflow/study/published_results.tsv", sep="\t", dtype=str
+    )
     table = runs.read(repository / "workflow/study/runs.tsv", config["split"])
     stands = {
         (name, *run[runs.NAME])
@@ -84,4 +86,4 @@ def test_every_unfrozen_row_of_the_synthesis_is_also_run_by_the_recommended_prot
         assert (name, run.unfreeze, run.variant) in keys
         resolved = stages.resolve(known[name].training, run.unfreeze)
         assert [stage.unfreeze for stage in resolved] == ["0", run.unfreeze]
-        assert resolved[1]["learning_rate"] < resolved[0]["learning_rate"] == 1e-3
+        assert resolved[1].learning_rate < resolved[0].learning_rate == 1e-3
