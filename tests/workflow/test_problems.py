@@ -1,4 +1,4 @@
-"""What is wrong is told in a line, before anything runs where that is possible."""
+"""Problems are reported on one line, before anything runs where that is possible."""
 
 import re
 import shutil

@@ -166,7 +166,7 @@ def _model_problems(config: Mapping, settings: Mapping) -> Iterator[str]:
             yield f".tune.variant: {variant!r} augments, and a search does not"
         yield from (f".tune: {problem}" for problem in hyperparameters.problems(taken))
     elif names := sorted(hyperparameters.names(taken)):
-        yield f": ${names[0]} stands in its layers, but it has no tune to find it"
+        yield f": ${names[0]} appears in its layers, but it has no tune to find it"
 
 
 def _backbone_problems(settings: Mapping) -> Iterator[str]:

@@ -38,8 +38,8 @@ def _is_whole(_: object, value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-# JSON Schema takes 2.0 for a whole number, which would stand in a path or a range of epochs as it
-# is, and not a number for a number.
+# JSON Schema accepts 2.0 as a whole number, which would end up in a path or a range of epochs, and
+# it accepts NaN as a number.
 Validator = extend(
     Draft202012Validator,
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
@@ -110,7 +110,7 @@ def problems(config: Mapping, schema: str | Path) -> Iterator[str]:
     errors = Validator(load(schema)).iter_errors(config)
     for error in sorted(errors, key=lambda error: list(map(str, error.path))):
         if error.validator == "oneOf" and not isinstance(error.instance, Mapping):
-            continue  # that it is no mapping is told by its type
+            continue  # its wrong type is reported already
         key = ".".join(str(part) for part in error.absolute_path)
         yield f"config: {f'{key}: ' if key else ''}{_wording(error)}"
 

@@ -1,7 +1,7 @@
 """Accuracy, confusion and per-class measures of predictions, and intervals of proportions.
 
-Predictions hold one row an image: ``image, split, label`` and a probability ``p_<label>`` for every
-label. The predicted label is the one of the highest probability; of equal ones, the first. With a
+Predictions have one row per image: ``image, split, label`` and a probability ``p_<label>`` for every
+label. The predicted label is the one with the highest probability, the first among equals. With a
 threshold it is ``sick`` where that label's probability is at least the threshold, otherwise the
 other label.
 """
@@ -38,13 +38,13 @@ def wilson(proportion: float, n: float, confidence: float = 0.95) -> tuple[float
 def paired_interval(differences: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
     """Return an interval of the mean difference between two runs scored on the same images.
 
-    It says how far another draw of as many images could move the mean; it knows nothing of how
-    much another training would. Half an image is added that only the first run gets right, half an
-    image that only the second does, and one image on which they agree: with the plain variance
-    alone, runs that agree on all images of a small set would seem to be equal without doubt.
+    It says how far another draw of as many images could move the mean, and nothing about how much
+    another training would. Half an image is added that only the first run gets right, half an image
+    that only the second does, and one image on which they agree: by the plain variance alone, two
+    runs that agree on every image of a small set would be equal beyond doubt.
 
     Args:
-        differences: one value an image, from -1 to 1: the share of trainings of the second run that
+        differences: one value per image, from -1 to 1: the share of trainings of the second run that
             are right about it, minus that of the first.
         confidence: of the interval (0 to 1).
 
@@ -66,7 +66,7 @@ def labels_of(predictions: pd.DataFrame) -> list[str]:
     """Return the labels that the predictions hold a probability for, in the order of the columns.
 
     Raises:
-        ValueError: when there is none, a label has no probability, an image stands twice in a
+        ValueError: when there is none, a label has no probability, an image appears twice in a
             split, or a probability is not a finite number.
     """
     labels = [

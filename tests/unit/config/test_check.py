@@ -1,4 +1,4 @@
-"""A wrong configuration is told by the key that is wrong, before anything runs."""
+"""A wrong configuration is reported by the key that is wrong, before anything runs."""
 
 import copy
 from pathlib import Path
@@ -135,7 +135,7 @@ def test_the_full_study_is_right(config, schema):
             {"space": {}},
             "models.lenet5.tune: the keys 'variant', 'max_epochs', 'factor', 'seed' are",
         ),
-        ("models/vgg16-tuned/tune", KeyError, "vgg16-tuned: $dense_1 stands in its layers, but"),
+        ("models/vgg16-tuned/tune", KeyError, "vgg16-tuned: $dense_1 appears in its layers, but"),
         ("models/vgg16-tuned/tune/variant", "lung", "tune.variant: no 'lung': did you mean"),
         (
             "models/vgg16-tuned/tune/space/dense_2",
