@@ -10,11 +10,9 @@ label), ``per_class.tsv`` (one row per split and label, then macro and weighted 
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
 from pulmoscan import command
 from pulmoscan.config.runs import TRAINING
 from pulmoscan.results import metrics, scores
@@ -25,8 +23,8 @@ def main(argv: Sequence[str]) -> None:
     """Read the predictions of a training and write its tables."""
     arguments = _parse(argv)
     predictions = tables.read(arguments.predictions, "the training")
-    training = json.loads(arguments.training.read_text(encoding="utf-8"))
-    common = pd.read_parquet(arguments.common)
+    training = tables.read_json(arguments.training, "the training")
+    common = tables.read(arguments.common, "sampling")
     threshold = arguments.threshold
     try:
         written = {

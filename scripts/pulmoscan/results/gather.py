@@ -111,7 +111,7 @@ def _searched(
 
 def _searches(selection: pd.DataFrame, tuned: Mapping, results: Path) -> Iterator[pd.DataFrame]:
     for key, place in _searched(selection, tuned, results):
-        found = json.loads((place / "best.json").read_text(encoding="utf-8"))["hyperparameters"]
+        found = tables.read_json(place / "best.json", "tune")["hyperparameters"]
         values = [
             value if isinstance(value, str) else json.dumps(value) for value in found.values()
         ]
@@ -120,7 +120,7 @@ def _searches(selection: pd.DataFrame, tuned: Mapping, results: Path) -> Iterato
 
 def _trials(selection: pd.DataFrame, tuned: Mapping, results: Path) -> Iterator[pd.DataFrame]:
     for key, place in _searched(selection, tuned, results):
-        best = json.loads((place / "best.json").read_text(encoding="utf-8"))
+        best = tables.read_json(place / "best.json", "tune")
         trials = tables.read(place / "trials.tsv", "tune", ["trial", "status"])
         names = list(best["hyperparameters"])
         yield trials.drop(columns=names).assign(

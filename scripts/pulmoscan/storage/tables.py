@@ -1,8 +1,10 @@
-"""Tables that one stage writes and another reads: Parquet, or TSV with a header."""
+"""Tables that one stage writes and another reads: Parquet, TSV with a header, or JSON."""
 
-from collections.abc import Collection
+import json
+from collections.abc import Callable, Collection
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -26,24 +28,27 @@ def read(path: str | Path, stage: str, text: Collection[str] = ()) -> pd.DataFra
         ValueError: it is damaged, is not a table, or lacks a column of ``text``.
     """
     path = Path(path)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise OSError(f"cannot read {path}: {error.strerror}; run {stage} again") from error
-    try:
+
+    def parse(content: bytes) -> pd.DataFrame:
         if path.suffix == ".tsv":
-            table = _parsed(content, text)
-        else:
-            table = pd.read_parquet(BytesIO(content))
-    except Exception as error:  # a damaged file ends in whatever the reader's parts raise
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ValueError(
-            f"{path} is damaged ({reason}): remove it and run {stage} again"
-        ) from error
+            return _parsed(content, text)
+        return pd.read_parquet(BytesIO(content))
+
+    table = _read(path, stage, parse)
     for name in text:
         if name not in table:
             raise ValueError(f"{path} has no column {name!r}: run {stage} again")
     return table
+
+
+def read_json(path: str | Path, stage: str) -> Any:
+    """Return what another stage, which messages name, wrote as JSON.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is damaged.
+    """
+    return _read(Path(path), stage, json.loads)
 
 
 def write(path: str | Path, table: pd.DataFrame) -> None:
@@ -56,6 +61,20 @@ def write(path: str | Path, table: pd.DataFrame) -> None:
             table.to_csv(temporary, sep="\t", index=False)
         else:
             table.to_parquet(temporary, index=False)
+
+
+def _read(path: Path, stage: str, parse: Callable[[bytes], Any]) -> Any:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise OSError(f"cannot read {path}: {error.strerror}; run {stage} again") from error
+    try:
+        return parse(content)
+    except Exception as error:  # a damaged file ends in whatever the reader's parts raise
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ValueError(
+            f"{path} is damaged ({reason}): remove it and run {stage} again"
+        ) from error
 
 
 def _parsed(content: bytes, text: Collection[str]) -> pd.DataFrame:

@@ -1,5 +1,7 @@
 """Tables come back as they were written; damaged and missing ones are named."""
 
+import json
+
 import pandas as pd
 import pytest
 from pulmoscan.storage import tables
@@ -48,6 +50,26 @@ def test_a_damaged_table_is_one_line(name, content, reason, tmp_path):
     with pytest.raises(ValueError, match=pattern) as error:
         tables.read(tmp_path / name, "the audit", text=["image"])
     assert "\n" not in str(error.value)
+
+
+def test_json_is_read_as_it_was_written(tmp_path):
+    value = {"hyperparameters": {"dense_1": 64, "activation": "NA"}, "trials": [1.5, None]}
+    (tmp_path / "best.json").write_text(json.dumps(value))
+    assert tables.read_json(tmp_path / "best.json", "tune") == value
+
+
+@pytest.mark.parametrize("content", [b"", b'{"trials": ', b"\xff\xfe\0f", b"\0" * 9])
+def test_damaged_json_is_one_line(content, tmp_path):
+    path = tmp_path / "best.json"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"^{path} is damaged .*: remove it and run tune again$"):
+        tables.read_json(path, "tune")
+
+
+def test_missing_json_is_one_line(tmp_path):
+    path = tmp_path / "best.json"
+    with pytest.raises(OSError, match=f"^cannot read {path}: No such file .*; run tune again$"):
+        tables.read_json(path, "tune")
 
 
 @pytest.mark.parametrize("name", ["t.parquet", "t.tsv"])
