@@ -245,7 +245,9 @@ def best_trials(name: str, trials: pd.DataFrame) -> str:
     """Return the best trials of one search, which is called ``name``, with their settings."""
     first = trials.sort_values("val_accuracy", ascending=False, kind="stable").head(BEST_TRIALS)
     values = pd.DataFrame(list(map(json.loads, first["hyperparameters"])), index=first.index)
-    data = first[["trial", "epochs", "val_accuracy"]].join(values, rsuffix=" found")
+    data = first[["trial", "epochs", "val_accuracy"]]
+    values = values.rename(columns={name: f"{name} (setting)" for name in data})
+    data = pd.concat([data, values], axis=1)
     formats: dict[str, Callable] = dict.fromkeys(data.select_dtypes("number"), page.plain)
     return page.table(
         data,

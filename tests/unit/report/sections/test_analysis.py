@@ -1,0 +1,65 @@
+"""Analyses of all predictions: any table is shown under its caption."""
+
+import re
+
+import pandas as pd
+import pytest
+from pulmoscan.report import captions, page
+from pulmoscan.report.sections import analysis
+from pulmoscan.report.study import Study
+
+
+def cells(html):
+    return re.findall(r"<td[^>]*>([^<]*)</td>", html)
+
+
+@pytest.fixture
+def changed(study):
+    """The study, whose tables a test may change."""
+    return Study(study.folder)
+
+
+def test_the_hardest_images_are_counted_and_drawn(study):
+    rows = study.table("hardest_images")
+    always = (rows["wrong"] == rows["trainings"]).sum()
+    html = analysis.hardest_images(study)
+    assert f"Of {len(rows)} validation or test images, {always} " in html
+    assert f"and {(rows['wrong'] > 0).sum()} by at least one." in html
+    assert html.count("<figure") == 1
+    assert cells(html)[1] == rows["image"][0]
+
+
+def test_an_image_that_nobody_gets_wrong_is_not_listed(changed):
+    rows = changed.table("hardest_images").head(2).assign(wrong=[4, 0], trainings=4)
+    changed._tables["hardest_images"] = rows
+    html = analysis.hardest_images(changed)
+    assert "Of 2 validation or test images, 1 is predicted wrongly by every training that" in html
+    assert len(re.findall("<tr>", html)) == 2  # with the heading
+    changed._tables["hardest_images"] = rows.assign(wrong=0)
+    assert "give it most often. None." in analysis.hardest_images(changed)
+
+
+def test_without_runs_no_image_is_hard(without_runs):
+    assert "No run was made" in analysis.hardest_images(without_runs)
+
+
+def test_of_several_splits_each_is_named(in_folds):
+    headings = re.findall(r"<th[^>]*>([^<]*)</th>", analysis.hardest_images(in_folds))
+    assert headings[:3] == ["split", "part", "image"]
+
+
+def test_any_table_needs_a_caption_alone(changed, monkeypatch):
+    monkeypatch.setitem(captions.TABLES, "calibration", "How well <i>probabilities</i> are meant.")
+    columns = {"model": "NA", "ece": 0.0625, "val_accuracy": 0.5, "n": 1200, "note": ""}
+    changed._tables["calibration"] = pd.DataFrame([columns] * 130)
+    html = analysis.table(changed, "calibration")
+    assert html.startswith('<p class="report-caption">How well <i>probabilities</i> are meant.</p>')
+    assert cells(html)[:5] == ["NA", "0.0625", "50.0 %", "1,200", "–"]
+    assert "the next 80 of 130 rows (all are in tables/calibration.tsv)" in html
+    assert len(cells(html)) == 5 * 100
+
+
+def test_numbers_are_written_as_their_column_says():
+    rows = pd.DataFrame({"share_wrong": [0.5], "trainings": [9], "ece": [0.01], "share": ["x"]})
+    formats = analysis.formats_of(rows)
+    assert formats == {"share_wrong": page.share, "trainings": page.count, "ece": page.plain}
