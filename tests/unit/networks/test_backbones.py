@@ -1,5 +1,6 @@
 """The backbones: input scaled as Keras does it, and files under Keras' names."""
 
+import doctest
 import inspect
 from pathlib import Path
 
@@ -119,6 +120,12 @@ def test_arguments_are_refused_where_keras_refuses_them(name: str) -> None:
 )
 def test_names_of_weights(name: str, arguments: dict | None, expected: str) -> None:
     assert backbones.weights_name(name, arguments) == expected
+
+
+def test_examples_in_docstrings() -> None:
+    result = doctest.testmod(backbones)
+    assert result.attempted >= 2
+    assert not result.failed
 
 
 def test_files_in_a_folder(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pulmoscan.networks import build  # noqa: E402
 from small_networks import GREY, LENET, MOBILENET, dense_parameters, outputs  # noqa: E402
 
 
-def test_lenet_is_the_studys() -> None:
+def test_lenet_is_that_of_the_study() -> None:
     model = build.build({"architecture": LENET, "input_size": 256}, 4).model
     # Conv 16, 32, 64 with 3x3, three poolings, Dense 128 and 4: the count by hand.
     convolutions = 16 * (9 + 1) + 32 * (9 * 16 + 1) + 64 * (9 * 32 + 1)
@@ -31,7 +31,7 @@ def test_lenet_is_the_studys() -> None:
     }
 
 
-def test_tuned_lenet() -> None:
+def test_lenet_with_the_hyperparameters_of_a_search() -> None:
     space = [
         *({"conv2d": "$filters_1", "kernel": 5}, "max_pooling", {"conv2d": "$filters_2"}),
         *("max_pooling", {"dropout": "$dropout_1"}, "flatten", {"dense": "$dense"}),
@@ -89,7 +89,7 @@ def test_networks_on_histograms(convolutions: list, rest: list, lengths: list[in
     assert [layer.name for layer in network.head] == [layer.name for layer in model.layers[1:]]
 
 
-def test_no_room_for_so_many_poolings() -> None:
+def test_more_poolings_than_there_is_room_for() -> None:
     layers = [{"conv2d": 4}, *["max_pooling"] * 6, "flatten"]
     with pytest.raises(ValueError, match="pool_6 on a tensor of 1 x 1 x 4") as error:
         build.build({"architecture": layers, "input_size": 32}, 2)
