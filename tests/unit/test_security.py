@@ -14,10 +14,13 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import small_study
 from pulmoscan.data.collections import from_url
 from pulmoscan.inputs import batches, cached_features
 from pulmoscan.phantom import database as phantom
-from pulmoscan.report import dataset_figures, figures, page, tables
+from pulmoscan.report import dataset_figures, figures, page, run_tables, tables
+from pulmoscan.report.sections import analysis, data, gradcam, overview, published, runs, searches
+from pulmoscan.report.study import Study
 from pulmoscan.storage import arrays, checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -205,12 +208,16 @@ class Tags(HTMLParser):
         self.text += data
 
 
+SCORES = dict.fromkeys(["val_accuracy", "test_accuracy", "macro_f1", "epochs", "seconds"], 0.5)
+
+
 def compared_rows(**changed: object) -> pd.DataFrame:
     row = {
         **{"model": HOSTILE, "unfreeze": "0", "variant": HOSTILE, "metric": "val_accuracy"},
         **{"published": "0.8", "published_low": 0.7, "published_high": 0.9, "reproduced": 0.8},
         **{"low": 0.7, "high": 0.9, "difference": 0.0, "n": 1, "sd": 0.0, "note": HOSTILE},
-        **{"status": "run"},
+        **{"split": "grouped", "folds": 1, "status": "run", "reason": "", "asked": 2, "got": 1},
+        **{"searched_on": HOSTILE},
     }
     return pd.DataFrame([row | changed] * 4)
 
@@ -220,9 +227,10 @@ def compared_rows(**changed: object) -> pd.DataFrame:
     [
         lambda path: page.table(pd.DataFrame({HOSTILE: [HOSTILE], "n": [1]}), {"n": page.count}),
         lambda path: page.table(pd.DataFrame({"a": [HOSTILE]}), names={"a": HOSTILE}, wide=["a"]),
-        lambda path: tables.compared(compared_rows()),
-        lambda path: tables.compared(compared_rows(status=f"not run: {HOSTILE}")),
-        lambda path: tables.settings(compared_rows(published=HOSTILE, reproduced=HOSTILE)),
+        lambda path: tables.compared(compared_rows(), {HOSTILE: HOSTILE}),
+        lambda path: tables.compared(compared_rows(status="not_run", reason=HOSTILE), {}),
+        lambda path: tables.settings(compared_rows(published=HOSTILE, reproduced=HOSTILE), {}),
+        lambda path: run_tables.trainings(compared_rows(split_name=HOSTILE, seed=0, **SCORES)),
         lambda path: page.folded(HOSTILE, ""),
         lambda path: page.figure(path, HOSTILE),
         lambda path: page.table(
@@ -237,6 +245,36 @@ def test_text_of_the_data_is_text_in_the_report(tmp_path, shown):
     assert not tags.names & {"script"}
     assert "onerror" not in tags.attributes
     assert "alert(" in tags.text or "alert(" in shown(picture)
+
+
+def test_names_of_the_data_are_text_on_the_whole_page(tmp_path, monkeypatch):
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(b"PNG")
+    monkeypatch.setattr(figures, "save", lambda *_, **__: picture)
+    # Names are those of files, so they hold no slash.
+    hostile = "<img src=x onerror=alert(1)>"
+    table = [(hostile, "all", variant, "synthesis,region") for variant in ("lungs", "full")]
+    settings = {"classes": [hostile, "Normal"], "source": hostile, "splits": {hostile: {}}}
+    study = Study(small_study.write(tmp_path / "results", table=table, **settings))
+    html = "".join(
+        [
+            *(overview.summary(study), overview.faults(study), data.files(study)),
+            *(data.sources(study), data.intensity(study), data.resampling(study)),
+            *(published.synthesis(study), published.trained(study, "region")),
+            *(published.beside(study, "region"), published.regions(study)),
+            *(runs.accuracies(study), runs.per_class(study), runs.trained(study)),
+            *(gradcam.numbers(study), gradcam.by_class(study), gradcam.by_region(study)),
+            *(analysis.hardest_images(study), searches.searches(study)),
+        ]
+    )
+    tags = Tags(html)
+    assert "onerror" not in tags.attributes
+    assert tags.text.count("<img src=x onerror") > 50
+    short = Study(small_study.write(tmp_path / "short", table=table, shortfall=HOSTILE, **settings))
+    tags = Tags(runs.accuracies(short) + data.resampling(short) + published.synthesis(short))
+    assert "onerror" not in tags.attributes
+    assert "script" not in tags.names
+    assert tags.text.count("<script>") > 3
 
 
 def test_text_of_the_data_is_text_in_a_figure(tmp_path):
@@ -255,7 +293,7 @@ PLAIN = {
     *("threads", "wildcards.unfreeze", "wildcards.seed", "params.code", "params.size"),
     *("params.on_defect", "params.on_shortfall", "params.source", "params.seed", "params.seeds"),
     *("params.unfreeze", "params.limit_gb", "params.dtype", "params.batch_size", "params.threads"),
-    *("params.threshold",),
+    *("params.threshold", "params.tables"),
 }
 
 
