@@ -5,6 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from pulmoscan.data import duplicates
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 
 def smooth(seed: int) -> np.ndarray:
@@ -76,19 +78,24 @@ def test_groups_join_what_is_linked_and_are_named_after_the_first_position():
     assert duplicates.groups(pairs, 10).tolist() == [-1, -1, 2, -1, 2, 2, 6, -1, 6, -1]
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(20))
 def test_groups_are_the_connected_components(seed):
-    """Against a relaxation: images take the least position of their neighbours until it settles."""
     random = np.random.default_rng(seed)
-    a, b = np.sort(random.choice(200, (100, 2)), axis=1).T
+    count = 30 * (seed + 1)
+    a, b = np.sort(random.choice(count, (count // 2, 2)), axis=1).T
     pairs = pd.DataFrame({"a": a, "b": b})[a < b]
-    first = np.arange(200)
-    for _ in range(200):
-        least = np.minimum(first[pairs["a"]], first[pairs["b"]])
-        np.minimum.at(first, pairs["a"], least)
-        np.minimum.at(first, pairs["b"], least)
-    alone = np.bincount(first, minlength=200)[first] == 1
-    assert duplicates.groups(pairs, 200).tolist() == np.where(alone, -1, first).tolist()
+    links = coo_array((np.ones(len(pairs)), (pairs["a"], pairs["b"])), (count, count))
+    component = connected_components(links, directed=False)[1]
+    _, first, sizes = np.unique(component, return_index=True, return_counts=True)
+    expected = np.where(sizes[component] > 1, first[component], -1)
+    assert duplicates.groups(pairs, count).tolist() == expected.tolist()
+
+
+def test_a_long_chain_is_one_group():
+    random = np.random.default_rng(0)
+    order = random.permutation(2000)
+    a, b = np.sort([order[:-1], order[1:]], axis=0)
+    assert (duplicates.groups(pd.DataFrame({"a": a, "b": b}), 2000) == 0).all()
 
 
 def test_no_pairs_no_groups():
