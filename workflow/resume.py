@@ -18,10 +18,24 @@ from pathlib import Path
 
 import psutil
 
-COMMAND = Path("results/logs/command.json")  # written by `record_command` of the workflow
+COMMAND = Path("results/logs/command.json")
+KEPT = ("KERAS_BACKEND", "SNAKEMAKE_PROFILE", "CUDA_VISIBLE_DEVICES")  # of the environment
 LOCKS = Path(".snakemake/locks")
 AGAIN = "--rerun-incomplete"
 FORCED = re.compile(r"--force|-[a-zA-Z]*[FRf]")  # options that run jobs which are up to date
+
+
+def record_command() -> None:
+    """Write how Snakemake was started; called by the workflow when it starts."""
+    command = {
+        "arguments": sys.argv[1:],
+        "environment": {name: os.environ[name] for name in KEPT if name in os.environ},
+        "host": socket.gethostname(),
+    }
+    COMMAND.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = COMMAND.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(command) + "\n", encoding="utf-8")
+    unfinished.replace(COMMAND)
 
 
 def main(folder: Path) -> int:

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import socket
 import sys
 from pathlib import Path
 
@@ -17,12 +16,12 @@ ROOT = Path(workflow.basedir)
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "workflow")]
 
 from listing import ShortListing
+from resume import record_command
 from pulmoscan.backends import backend
 from pulmoscan.config import check, models, schema
 from pulmoscan.config import runs as run_table
 from pulmoscan.config.plan import Plan
 from pulmoscan.storage import code_digest
-from pulmoscan.storage.atomic import replacing
 
 RESULTS_FIGURES = ROOT / "workflow/study/published_results.tsv"
 
@@ -118,7 +117,7 @@ def is_explained(model):
 
 # ------------------------------------------------------------------------- parameters and resources
 def code(script, without=()):
-    """Return the parameters that rerun a rule when its code changes: one per imported module.
+    """Return the parameters that rerun a rule when its code changes, one per imported module.
 
     Snakemake compares parameters one by one, so the reason that it gives names the changed module.
     """
@@ -163,18 +162,6 @@ os.environ.update(
         }.items()
     },
 )
-
-
-def record_command():
-    """Write how Snakemake was started, for ``make resume``."""
-    kept = ("KERAS_BACKEND", "SNAKEMAKE_PROFILE", "CUDA_VISIBLE_DEVICES")
-    command = {
-        "arguments": sys.argv[1:],
-        "environment": {name: os.environ[name] for name in kept if name in os.environ},
-        "host": socket.gethostname(),
-    }
-    with replacing("results/logs/command.json") as path:
-        path.write_text(json.dumps(command) + "\n", encoding="utf-8")
 
 
 # ------------------------------------------ calls that are not part of Snakemake's public interface

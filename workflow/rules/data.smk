@@ -5,50 +5,8 @@ pack:     raw/                          -> packed/{images,masks}.npy, packed/dec
 audit:    packed/, the metadata of raw/ -> audit/, the tables about the data set
 """
 
-from pulmoscan.acquire import local
 
-AUDIT_TABLES = [
-    "classes",
-    "modes",
-    "sizes",
-    "sources",
-    "class_by_source",
-    "useful_area",
-    "intensity",
-    "metadata_errors",
-    "duplicates",
-    "defects",
-]
-
-
-def other_sources():
-    """Return the modules of the data sources that this configuration does not use.
-
-    A phantom is read like a local folder.
-    """
-    source = config["dataset"]["source"]
-    used = {source, "local"} if source == "phantom" else {source}
-    modules = {
-        "kaggle": "pulmoscan.acquire.kaggle",
-        "sample": "pulmoscan.acquire.sample",
-        "local": "pulmoscan.acquire.local",
-        "phantom": "pulmoscan.phantom",
-    }
-    return tuple(sorted(module for name, module in modules.items() if name not in used))
-
-
-def source_settings():
-    """Return what the download depends on: settings, and for local files a digest of their content."""
-    dataset = config["dataset"]
-    settings = {"source": dataset["source"]}
-    if dataset["source"] == "local":
-        try:
-            settings["content"] = local.content_digest(
-                dataset["path"], "results/cache/local-digests.json"
-            )
-        except (ValueError, OSError) as error:
-            raise WorkflowError(str(error)) from None
-    return as_json(settings)
+include: "../functions/data.smk"
 
 
 rule download:
@@ -70,7 +28,7 @@ rule download:
         mem_mb=more_each_attempt(2000),
         runtime=more_each_attempt(240),
     params:
-        *code("scripts/download.py", without=other_sources()),
+        *code("scripts/download.py", without=sources.modules_of_others(config["dataset"]["source"])),
         settings=source_settings(),
         source=config["dataset"]["source"],
         phantom=as_json(

@@ -8,45 +8,8 @@ gather_table: trainings of a published table        -> gathered/published/{table
 Whatever comes after reads gathered tables: an analysis is one table in, tables out.
 """
 
-GATHERED = [
-    "predictions",
-    "history",
-    "stages",
-    "metrics",
-    "per_class",
-    "confusion",
-    "explained",
-    "searches",
-    "trials",
-]
-OF_A_TABLE = ["metrics", "per_class", "searches"]
 
-
-def runs_of_table(wildcards):
-    return PLAN.of_table(wildcards.table, FIGURES)
-
-
-def searches_of_table(wildcards):
-    return [
-        f"{PLAN.search_of(search.split_name, search.model)}/best.json"
-        for search in PLAN.searches(runs_to_make(runs_of_table(wildcards)))
-    ]
-
-
-def searched_variants(runs):
-    """Return the variant that each tuned model of some runs is searched on."""
-    return as_json({search.model: search.variant for search in PLAN.searches(runs)})
-
-
-def tuned_of_table(wildcards):
-    return searched_variants(runs_of_table(wildcards))
-
-
-def kind(model):
-    """Return what a model is: a network on images or on histograms, or a classifier."""
-    if not is_network(model):
-        return "classifier"
-    return "network" if is_explained(model) else "histogram network"
+include: "../functions/gather.smk"
 
 
 rule evaluate:
@@ -160,7 +123,7 @@ rule gather:
         *code("scripts/gather.py"),
         tables=GATHERED,
         tuned=searched_variants(RUNS),
-        folder="results/gathered",
+        folder=lambda wildcards, output: Path(output.tables[0]).parent,
     shell:
         r"""
         python scripts/gather.py \
@@ -195,7 +158,7 @@ rule gather_table:
             for run in runs_of_table(wildcards).itertuples()
         ],
         tuned=tuned_of_table,
-        folder="results/gathered/published/{table}",
+        folder=lambda wildcards, output: Path(output.tables[0]).parent,
     shell:
         r"""
         python scripts/gather.py \

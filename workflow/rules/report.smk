@@ -5,54 +5,7 @@ report:     tables, gathered tables, panels of images -> report/report.ipynb, re
 """
 
 
-def published_settings():
-    """Return the configuration as the report shows it: without where this machine keeps its files."""
-    runs = Path(config["runs"])
-    return as_json(
-        config
-        | {
-            "dataset": config["dataset"] | {"path": None},
-            "weights": config["weights"] | {"folder": None},
-            "runs": runs.name if runs.is_absolute() else config["runs"],
-        }
-    )
-
-
-def shared_benchmarks(wildcards):
-    """Return the benchmarks of all jobs but those of one training."""
-    made = runs_to_make(RUNS)
-    features = sorted(
-        path.removeprefix("results/features/")
-        for run in made.itertuples()
-        for path in PLAN.features(run.model, run.unfreeze, run.variant).values()
-    )
-    searches = [
-        PLAN.search_of(search.split_name, search.model).removeprefix("results/tuning/")
-        for search in PLAN.searches(made)
-    ]
-    jobs = {
-        "download": [""],
-        "pack": [""],
-        "audit": [""],
-        "split": sorted(set(RUNS["split_name"])),
-        "sampling": ["/".join(pair) for pair in PLAN.used_samplings],
-        "weights": [Path(record).stem for record in weights_records(wildcards)],
-        "features": [name for name in features if "/unfreeze-" not in name],
-        "cut": [name for name in features if "/unfreeze-" in name],
-        "tune": searches,
-        "gather": [""],
-        "compare_runs": [""],
-        "protocol": [""],
-        "hardest_images": [""],
-        "source_oracle": [""],
-        "dataset_facts": [""],
-        "compare": PUBLISHED_TABLES,
-    }
-    return [
-        f"results/benchmarks/{'/'.join(filter(None, [rule, name]))}.tsv"
-        for rule, names in jobs.items()
-        for name in dict.fromkeys(names)
-    ]
+include: "../functions/report.smk"
 
 
 rule provenance:
@@ -139,11 +92,11 @@ rule report:
     shell:
         r"""
         {{
-            python -m papermill {input.notebook:q} {output.notebook:q} \
-                -p results results --cwd . --no-progress-bar --log-level WARNING &&
-            python -m nbconvert --to html --no-input --log-level WARN --template template \
-                --TemplateExporter.extra_template_basedirs={params.templates:q} \
-                --HTMLExporter.mathjax_url= --HTMLExporter.require_js_url= \
-                --HTMLExporter.jquery_url= {output.notebook:q}
-        }} 2>&1 | tee {log:q}
+                                            python -m papermill {input.notebook:q} {output.notebook:q} \
+                                                -p results results --cwd . --no-progress-bar --log-level WARNING &&
+                                            python -m nbconvert --to html --no-input --log-level WARN --template template \
+                                                --TemplateExporter.extra_template_basedirs={params.templates:q} \
+                                                --HTMLExporter.mathjax_url= --HTMLExporter.require_js_url= \
+                                                --HTMLExporter.jquery_url= {output.notebook:q}
+                                        }} 2>&1 | tee {log:q}
         """

@@ -5,15 +5,8 @@ sampling:   a split              -> samplings/{split}/{sampling}.parquet and its
 resampling: all used counts      -> tables/resampling.tsv
 """
 
-from pulmoscan.data import splits as split_schemes
 
-SCHEMES = split_schemes.expand(config["splits"])
-
-
-def sampling_is_filled(split, sampling):
-    """Return whether the data fill a sampling; waits for its counts."""
-    counts = checkpoints.sampling.get(split=split, sampling=sampling).output.counts
-    return pd.read_csv(counts, sep="\t")["shortfall"].isna().all()
+include: "../functions/splits.smk"
 
 
 rule split:

@@ -1,9 +1,9 @@
 """Accuracy, confusion and per-class measures of predictions, and intervals of proportions.
 
-Predictions have one row per image: ``image, split, label`` and a probability ``p_<label>`` for every
-label. The predicted label is the one with the highest probability, the first among equals. With a
-threshold it is ``sick`` where that label's probability is at least the threshold, otherwise the
-other label.
+Predictions have one row per image: ``image, split, label`` and a probability ``p_<label>`` for
+every label. The predicted label is the one with the highest probability, the first among equals.
+With a threshold it is ``sick`` where that label's probability is at least the threshold, otherwise
+the other label.
 """
 
 import math
@@ -44,8 +44,8 @@ def paired_interval(differences: np.ndarray, confidence: float = 0.95) -> tuple[
     runs that agree on every image of a small set would be equal beyond doubt.
 
     Args:
-        differences: one value per image, from -1 to 1: the share of trainings of the second run that
-            are right about it, minus that of the first.
+        differences: one value per image, from -1 to 1: the share of trainings of the second run
+            that are right about it, minus that of the first.
         confidence: of the interval (0 to 1).
 
     Returns:

@@ -99,13 +99,15 @@ def weights(records: Sequence[Path]) -> dict[str, str]:
 def costs(files: Mapping[tuple[str, str], Path]) -> pd.DataFrame:
     """Return ``rule, wildcards, seconds, cpu_seconds, peak_mib`` of benchmarks, longest first.
 
-    ``files`` are those that Snakemake wrote, by rule and wildcards. A value that it could not
-    measure (of a job shorter than its interval) is missing.
+    ``files`` are those that Snakemake writes, by rule and wildcards. A job that was not run has no
+    row, and neither has one whose benchmark was lost: Snakemake does not make it again. A value
+    that could not be measured (of a job shorter than its interval) is missing.
     """
     rows = []
     for (rule, wildcards), path in files.items():
-        # Snakemake does not make a benchmark that was lost again.
-        measured = tables.read(path, rule) if path.exists() else pd.DataFrame()
+        if not path.exists():
+            continue
+        measured = tables.read(path, rule)
         values = {
             name: pd.to_numeric(measured[column], errors="coerce").max()
             for column, name in BENCHMARK_COLUMNS.items()

@@ -1,0 +1,30 @@
+"""What the download depends on."""
+
+from pulmoscan.acquire import local, sources
+
+AUDIT_TABLES = [
+    "classes",
+    "modes",
+    "sizes",
+    "sources",
+    "class_by_source",
+    "useful_area",
+    "intensity",
+    "metadata_errors",
+    "duplicates",
+    "defects",
+]
+
+
+def source_settings():
+    """Return what the download depends on: settings, and for local files a digest of their content."""
+    dataset = config["dataset"]
+    settings = {"source": dataset["source"]}
+    if dataset["source"] == "local":
+        try:
+            settings["content"] = local.content_digest(
+                dataset["path"], "results/cache/local-digests.json"
+            )
+        except (ValueError, OSError) as error:
+            raise WorkflowError(str(error)) from None
+    return as_json(settings)

@@ -1,0 +1,55 @@
+"""What the last page of the report says of the configuration and of costs."""
+
+
+def published_settings():
+    """Return the configuration as the report shows it: without where this machine keeps its files."""
+    runs = Path(config["runs"])
+    return as_json(
+        config
+        | {
+            "dataset": config["dataset"] | {"path": None},
+            "weights": config["weights"] | {"folder": None},
+            "runs": runs.name if runs.is_absolute() else config["runs"],
+        }
+    )
+
+
+def is_cut(features):
+    """Return whether features are those before a cut inside a backbone, by their path."""
+    return Path(features).parent.name.startswith("unfreeze-")
+
+
+def shared_benchmarks(wildcards):
+    """Return the benchmarks of all jobs but those of one training."""
+    features = sorted(
+        path.removeprefix("results/features/")
+        for run in RUNS.itertuples()
+        for path in PLAN.features(run.model, run.unfreeze, run.variant).values()
+    )
+    searches = [
+        PLAN.search_of(search.split_name, search.model).removeprefix("results/tuning/")
+        for search in PLAN.searches(RUNS)
+    ]
+    jobs = {
+        "download": [""],
+        "pack": [""],
+        "audit": [""],
+        "split": sorted(set(RUNS["split_name"])),
+        "sampling": ["/".join(pair) for pair in PLAN.used_samplings],
+        "weights": [Path(record).stem for record in weights_records(wildcards)],
+        "features": [name for name in features if not is_cut(name)],
+        "cut": [name for name in features if is_cut(name)],
+        "tune": searches,
+        "gather": [""],
+        "compare_runs": [""],
+        "protocol": [""],
+        "hardest_images": [""],
+        "source_oracle": [""],
+        "dataset_facts": [""],
+        "compare": PUBLISHED_TABLES,
+    }
+    return [
+        f"results/benchmarks/{'/'.join(filter(None, [rule, name]))}.tsv"
+        for rule, names in jobs.items()
+        for name in dict.fromkeys(names)
+    ]

@@ -1,0 +1,11 @@
+"""Splits and samplings, and which of them the data can fill."""
+
+from pulmoscan.data import splits as split_schemes
+
+SCHEMES = split_schemes.expand(config["splits"])
+
+
+def sampling_is_filled(split, sampling):
+    """Return whether the data fill a sampling; waits for its counts."""
+    counts = checkpoints.sampling.get(split=split, sampling=sampling).output.counts
+    return pd.read_csv(counts, sep="\t")["shortfall"].isna().all()
