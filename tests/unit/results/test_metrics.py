@@ -1,8 +1,5 @@
 """Scores of predictions against scikit-learn, SciPy and hand computation."""
 
-import json
-
-import evaluate
 import numpy as np
 import pandas as pd
 import pytest
@@ -93,6 +90,12 @@ def test_the_studys_binary_matrix():
     assert metrics.accuracy(table) == pytest.approx(0.8005, abs=5e-5)
 
 
+def test_of_equal_probabilities_the_first_label_is_predicted():
+    table = predictions_of(FOUR).head(2)
+    table[[f"p_{label}" for label in FOUR]] = [[0.2, 0.4, 0.4, 0.0], [0.25] * 4]
+    assert metrics.predicted(table).tolist() == ["Lung_Opacity", "COVID"]
+
+
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.8])
 def test_threshold_decides_who_is_sick(threshold):
     table = predictions_of(["normal", "sick"])
@@ -178,125 +181,3 @@ def test_no_common_accuracy_where_it_would_not_compare():
 def test_predictions_that_cannot_be_scored_are_named(spoil, message):
     with pytest.raises(ValueError, match=message):
         metrics.accuracy(spoil(predictions_of(FOUR)))
-
-
-TRAINING = {
-    "n_train": 7,
-    "epochs": 5,
-    "parameters": 400,
-    "trainable_parameters": 11,
-    "seconds": 1.5,
-    "trained_layers": ["conv_a", "dense", "logits"],
-    "first_trained": "conv_a",
-    "cached": 2048,
-    "stages": [
-        {"unfreeze": "0", "epochs": 3, "learning_rate": 1e-3, "cached": True},
-        {"unfreeze": "19", "epochs": 2, "learning_rate": 1e-5, "cached": False},
-    ],
-}
-
-
-def run_evaluate(folder, table, training=None, threshold=""):
-    table.to_parquet(folder / "predictions.parquet")
-    common = table[table["split"] == "test"][["image", "label", "split"]]
-    common.to_parquet(folder / "common.parquet")
-    training = training or TRAINING
-    (folder / "training.json").write_text(json.dumps(training))
-    evaluate.main(
-        f"--predictions {folder}/predictions.parquet --training {folder}/training.json "
-        f"--common {folder}/common.parquet --model mobilenet --unfreeze 0 --variant lungs "
-        f"--seed 3 --threshold={threshold} --output {folder}/out".split()
-    )
-    return pd.read_csv(folder / "out/metrics.tsv", sep="\t", dtype={"unfreeze": str})
-
-
-def test_evaluate_writes_one_row(tmp_path):
-    table = predictions_of(FOUR)
-    measured = run_evaluate(tmp_path, table)
-    assert list(measured.columns) == evaluate.COLUMNS
-    row = measured.iloc[0]
-    part = table[table["split"] == "validation"]
-    right = int((part["label"].to_numpy() == given(part, FOUR)).sum())
-    interval = binomtest(right, 120).proportion_ci(method="wilson")
-    assert row["val_accuracy"] == pytest.approx(right / 120)
-    assert (row["val_low"], row["val_high"]) == pytest.approx((interval.low, interval.high))
-    assert row["test_accuracy_common"] == row["test_accuracy"]
-    assert (row["unfreeze"], row["seed"], row["n_train"], row["n_test"]) == ("0", 3, 7, 120)
-    assert row["macro_f1"] == pytest.approx(
-        reference.f1_score(table["label"][120:], given(table[120:], FOUR), average="macro")
-    )
-
-
-def test_evaluate_says_what_was_trained(tmp_path):
-    row = run_evaluate(tmp_path, predictions_of(FOUR)).iloc[0]
-    assert (row["trained_layers"], row["first_trained"], row["cached_bytes"]) == (3, "conv_a", 2048)
-    assert (row["parameters"], row["trainable_parameters"], row["epochs"]) == (400, 11, 5)
-    assert row["stages"] == (
-        "unfreeze 0: 3 epochs at 0.001, cached; unfreeze 19: 2 epochs at 0.00001"
-    )
-
-
-def test_evaluate_says_why_an_augmented_training_has_no_cache(tmp_path):
-    stages = [{"unfreeze": "0", "epochs": 4, "learning_rate": 0.001, "cached": False}]
-    record = TRAINING | {"stages": stages, "cached": None, "augmented": True}
-    row = run_evaluate(tmp_path, predictions_of(FOUR), record).iloc[0]
-    assert row["stages"] == "4 epochs at 0.001; augmented, so nothing is cached"
-    assert np.isnan(row["cached_bytes"])
-
-
-def test_evaluate_of_a_classifier_leaves_cells_empty(tmp_path):
-    record = dict.fromkeys(TRAINING) | {"n_train": 7, "seconds": 1.5}
-    run_evaluate(tmp_path, predictions_of(["normal", "sick"]), record)
-    written = pd.read_csv(tmp_path / "out/metrics.tsv", sep="\t", dtype=str, keep_default_na=False)
-    empty = [name for name in written if written[name][0] == ""]
-    assert empty == [
-        *("epochs", "trainable_parameters", "trained_layers", "first_trained", "parameters"),
-        *("cached_bytes", "stages", "threshold"),
-    ]
-
-
-def test_evaluate_with_a_threshold(tmp_path):
-    table = predictions_of(["normal", "sick"])
-    row = run_evaluate(tmp_path, table, threshold="0.3").iloc[0]
-    test = table[120:]
-    said = np.where(test["p_sick"] >= 0.3, "sick", "normal")
-    assert row["threshold"] == 0.3
-    assert row["test_accuracy"] == pytest.approx((said == test["label"]).mean())
-    assert row["macro_f1"] == pytest.approx(
-        reference.f1_score(test["label"], said, average="macro")
-    )
-    confusion = pd.read_csv(tmp_path / "out/confusion.tsv", sep="\t").query("split == 'test'")
-    assert confusion["images"].tolist() == (
-        reference.confusion_matrix(test["label"], said).ravel().tolist()
-    )
-
-
-@pytest.mark.parametrize("threshold", ["", "null"])
-def test_evaluate_without_a_threshold_takes_the_larger_probability(tmp_path, threshold):
-    table = predictions_of(["normal", "sick"])
-    row = run_evaluate(tmp_path, table, threshold=threshold).iloc[0]
-    assert row["test_accuracy"] == pytest.approx(
-        ((table["p_sick"] > 0.5) == (table["label"] == "sick"))[120:].mean()
-    )
-    assert np.isnan(row["threshold"])
-
-
-@pytest.mark.parametrize("threshold", ["1.5", "30%", "-0.1"])
-def test_evaluate_refuses_a_threshold_that_is_no_share(tmp_path, capsys, threshold):
-    with pytest.raises(SystemExit):
-        run_evaluate(tmp_path, predictions_of(["normal", "sick"]), threshold=threshold)
-    assert f"invalid share value: '{threshold}'" in capsys.readouterr().err
-
-
-def test_evaluate_without_predictions_writes_headers_only(tmp_path):
-    run_evaluate(tmp_path, predictions_of(FOUR).iloc[:0])
-    for name in ("metrics", "confusion", "per_class"):
-        table = pd.read_csv(tmp_path / f"out/{name}.tsv", sep="\t")
-        assert len(table) == 0
-        assert len(table.columns) > 3
-
-
-def test_evaluate_leaves_nothing_behind_when_it_fails(tmp_path):
-    with pytest.raises(ValueError, match=r"predictions\.parquet: .*not a finite"):
-        run_evaluate(tmp_path, predictions_of(FOUR).assign(p_COVID=np.inf))
-    assert not (tmp_path / "out").exists()
