@@ -91,12 +91,12 @@ rule report:
         templates=subpath(input.notebook, parent=True),
     shell:
         r"""
-        {{
-                                            python -m papermill {input.notebook:q} {output.notebook:q} \
-                                                -p results results --cwd . --no-progress-bar --log-level WARNING &&
-                                            python -m nbconvert --to html --no-input --log-level WARN --template template \
-                                                --TemplateExporter.extra_template_basedirs={params.templates:q} \
-                                                --HTMLExporter.mathjax_url= --HTMLExporter.require_js_url= \
-                                                --HTMLExporter.jquery_url= {output.notebook:q}
-                                        }} 2>&1 | tee {log:q}
+        (
+            python -m papermill {input.notebook:q} {output.notebook:q} \
+                -p results results --cwd . --no-progress-bar --log-level WARNING \
+                && python -m nbconvert --to html --no-input --log-level WARN --template template \
+                    --TemplateExporter.extra_template_basedirs={params.templates:q} \
+                    --HTMLExporter.mathjax_url= --HTMLExporter.require_js_url= \
+                    --HTMLExporter.jquery_url= {output.notebook:q}
+        ) 2>&1 | tee {log:q}
         """
