@@ -1,11 +1,14 @@
 """Published facts about the data set beside those of the audit's tables."""
 
-import dataset_facts
+import dataset_facts as script
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from pulmoscan.data import describe
 from pulmoscan.data.layout import CLASSES
+from pulmoscan.results import dataset_facts
+from pulmoscan.storage import tables
 
 SIZES = {"COVID": 30, "Lung_Opacity": 50, "Normal": 90, "Viral Pneumonia": 10}
 SOURCES = {
@@ -37,28 +40,36 @@ def folder(tmp_path):
         }
     )
     for name in dataset_facts.TABLES:
-        table = getattr(describe, name)(images)
-        table.to_csv(tmp_path / f"{name}.tsv", sep="\t", index=False)
+        tables.write(tmp_path / f"{name}.tsv", getattr(describe, name)(images))
     counts = [
-        ("balanced", name, split, got)
+        ("naive", "balanced", name, name, split, got, got, "")
         for name in CLASSES
         for split, got in (("train", 6), ("validation", 2), ("test", 2))
     ]
-    resampling = pd.DataFrame(counts, columns=["sampling", "class", "split", "got"])
-    large = pd.DataFrame({"sampling": "large", "class": ["COVID"], "split": "train", "got": 0})
-    resampling = pd.concat([resampling.assign(shortfall=""), large.assign(shortfall="too few")])
-    resampling.to_csv(tmp_path / "resampling.tsv", sep="\t", index=False)
+    counts.append(("naive", "large", "COVID", "COVID", "train", 9, 0, "too few"))
+    # Of another split, which is not asked for.
+    counts.append(("grouped", "binary", "COVID", "sick", "test", 5, 5, ""))
+    columns = ["split_name", "sampling", "class", "label", "split", "asked", "got", "shortfall"]
+    tables.write(tmp_path / "resampling.tsv", pd.DataFrame(counts, columns=columns))
     images.to_parquet(tmp_path / "images.parquet")
     return tmp_path
 
 
+def words(folder, repository):
+    named = [str(folder / f"{name}.tsv") for name in dataset_facts.TABLES]
+    return [
+        *("--tables", *named, str(folder / "others.tsv")),  # more tables than are read
+        *("--resampling", f"{folder}/resampling.tsv", "--split-name", "naive"),
+        *("--published", f"{repository}/workflow/study/published_dataset.tsv"),
+        *("--output", f"{folder}/facts.tsv"),
+    ]
+
+
 @pytest.fixture
 def facts(folder, repository):
-    dataset_facts.main(
-        f"--tables {folder} --resampling {folder}/resampling.tsv --published "
-        f"{repository}/workflow/study/published_dataset.tsv --output {folder}/facts.tsv".split()
-    )
-    return pd.read_csv(folder / "facts.tsv", sep="\t", dtype={"published": str})
+    script.main(words(folder, repository))
+    text = ["published", "status", "reason", "note"]
+    return tables.read(folder / "facts.tsv", "dataset_facts", text)
 
 
 def value(facts, fact, subject):
@@ -66,7 +77,9 @@ def value(facts, fact, subject):
 
 
 def test_every_published_fact_has_a_row(facts, repository):
-    published = pd.read_csv(repository / "workflow/study/published_dataset.tsv", sep="\t", dtype=str)
+    published = pd.read_csv(
+        repository / "workflow/study/published_dataset.tsv", sep="\t", dtype=str
+    )
     assert facts[["fact", "class_or_set"]].equals(published[["fact", "class_or_set"]])
     assert list(facts["published"]) == list(published["value"])
 
@@ -91,7 +104,7 @@ def test_every_published_fact_has_a_row(facts, repository):
 def test_counts(facts, fact, subject, expected):
     row = value(facts, fact, subject)
     assert row["reproduced"] == pytest.approx(expected)
-    assert row["status"] == "measured"
+    assert (row["status"], row["reason"]) == ("measured", "")
 
 
 def test_intensity_is_of_whole_images_with_the_lungs_in_the_note(facts, folder):
@@ -103,7 +116,44 @@ def test_intensity_is_of_whole_images_with_the_lungs_in_the_note(facts, folder):
 
 
 def test_what_cannot_be_measured_says_why(facts):
-    assert value(facts, "large-total", "all")["status"] == "not measured: too few"
+    large = value(facts, "large-total", "all")
+    assert (large["status"], large["reason"]) == ("not_measured", "too few")
     missing = value(facts, "histogram-test", "binary")
-    assert missing["status"] == "not measured: no selected run uses the sampling 'binary'"
+    assert missing["status"] == "not_measured"
+    assert missing["reason"] == "no selected run uses the sampling 'binary'"
     assert np.isnan(missing["reproduced"])
+
+
+def test_what_no_usable_image_shows_is_not_measured(folder, repository):
+    path = folder / "useful_area.tsv"
+    table = tables.read(path, "the audit", ["class"])
+    tables.write(path, table.assign(mean=np.nan))
+    script.main(words(folder, repository))
+    facts = tables.read(folder / "facts.tsv", "dataset_facts", ["status", "reason"])
+    row = value(facts, "mean-useful-area", "all")
+    assert (row["status"], row["reason"]) == ("not_measured", "no usable image")
+
+
+def test_every_fact_that_is_counted_in_a_sampling_names_one_that_the_study_has(repository):
+    config = yaml.safe_load((repository / "config.yaml").read_text())
+    assert {sampling for sampling, _ in dataset_facts.COUNTS.values()} <= set(config["samplings"])
+
+
+def test_a_fact_that_nothing_measures_is_an_error(folder):
+    audit = {
+        name: tables.read(folder / f"{name}.tsv", "the audit", text)
+        for name, text in dataset_facts.TABLES.items()
+    }
+    with pytest.raises(ValueError, match="no way to measure the published fact 'age'"):
+        dataset_facts.measure("age", "all", audit, pd.DataFrame())
+
+
+@pytest.mark.parametrize("name", [*dataset_facts.TABLES, "resampling"])
+@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe\0"])
+def test_a_damaged_or_missing_table_is_named(folder, repository, name, content):
+    path = folder / f"{name}.tsv"
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises((OSError, ValueError), match=f"{path}.* run .* again") as error:
+        script.main(words(folder, repository))
+    assert "\n" not in str(error.value)
+    assert not (folder / "facts.tsv").exists()
