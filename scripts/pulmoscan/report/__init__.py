@@ -1,5 +1,5 @@
-"""The report's page: tables as HTML, figures, and the text around them.
+"""The report's page: what it reads (`study`), shows (`sections`) and says (`captions`, `sentences`).
 
-It shows what the tables of `results` and the audit hold and computes nothing that another stage
-could need.
+`tables`, `run_tables` and the modules of figures decide how a table or a figure looks, `page` what
+it is in HTML. Nothing is computed here that another stage could need.
 """
