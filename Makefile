@@ -2,7 +2,7 @@
 # make demo   the whole workflow on synthetic radiographs, to results/report/report.html
 # make test   linters and tests
 # make study  the full study, as config.yaml says
-# make resume goes on with the last run, after Snakemake was killed
+# make resume resumes the last run after Snakemake was killed
 
 PYTHON ?= python3
 # make env LOCK=envs/requirements-gpu.txt for an NVIDIA GPU under Linux
@@ -12,8 +12,9 @@ GPU ?= 1
 VENV := .venv
 PYTEST := $(VENV)/bin/python -m pytest -n $(CORES) --maxprocesses 8 --no-loadscope-reorder
 JAX_TESTS := backends/test_backend.py backends/test_gradients.py backends/test_loops.py \
-	training/test_search.py::test_a_trial_trains_as_keras_does \
-	training/test_search.py::test_a_trial_does_not_depend_on_those_that_share_its_model
+	training/test_schedule.py \
+	training/test_trainer.py::test_a_trial_trains_as_keras_does \
+	training/test_trainer.py::test_a_trial_does_not_depend_on_those_that_share_its_model
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --resources gpu=$(GPU)
 
@@ -34,14 +35,14 @@ $(VENV)/.installed: $(LOCK) envs/installer.txt envs/check_python.py
 		     $(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r $(LOCK); }
 	@touch $@
 
-# The demo and a study share results/: it does not overwrite a study unasked.
+# The demo and a study share results/: the demo does not overwrite a study unasked.
 demo: env
 	@if [ -f results/raw.tsv ] && ! grep -q phantom results/raw.tsv; then \
 		echo "results/ holds a study of real images: run make demo in another clone, or make clean first."; exit 1; fi
 	$(SNAKEMAKE) --configfile tests/config/demo.yaml
 	@echo "The report: results/report/report.html"
 
-# Settings, passes and searches are tested again on JAX, the fastest backend on a GPU.
+# Backends and searches are tested again on JAX, the fastest backend on a GPU.
 test: lint
 	KERAS_BACKEND=tensorflow $(PYTEST)
 	KERAS_BACKEND=jax $(BIN)/python -m pytest $(addprefix tests/unit/,$(JAX_TESTS))
@@ -60,7 +61,7 @@ format: env
 study: env
 	$(SNAKEMAKE)
 
-# Without env: packages are not exchanged while jobs of the dead run may be alive.
+# Without env: packages must not change while jobs of the dead run may be alive.
 resume:
 	@test -x $(BIN)/python || { echo "no $(VENV): run make env first"; exit 1; }
 	@$(BIN)/python workflow/resume.py

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Add the options for a network, what it is trained from, its checkpoint and its output."""
+    """Add the options for a network, what it is trained on, its checkpoint and its output."""
     parser.add_argument("--network", type=json.loads, required=True, help="JSON, see models:")
     parser.add_argument("--unfreeze", required=True, help="0, a number of layers, half or all")
     parser.add_argument("--pixels", type=json.loads, required=True, help="JSON, see pixels:")
@@ -15,7 +15,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sampling", type=Path, required=True)
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--masks", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, help="needed by a backbone that is run")
+    parser.add_argument("--weights", type=Path, help="required for a backbone that is run")
     parser.add_argument(
         "--features",
         type=_features,
@@ -23,14 +23,14 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="UNFREEZE=FILE",
-        help="of stages that unfreeze this; rows and description lie beside the file",
+        help="for stages that unfreeze this; rows and description lie beside the file",
     )
-    parser.add_argument("--checkpoint", type=Path, required=True)
-    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--checkpoint", type=Path, required=True, help="folder, removed at the end")
+    parser.add_argument("--output", type=Path, required=True, help="folder")
 
 
 def parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
-    """Return the options that a command line gives; features are files by what they unfreeze."""
+    """Return the options of a command line; ``features`` are files by what they unfreeze."""
     options = parser.parse_args(argv)
     options.features = dict(options.features)
     return options
