@@ -26,8 +26,8 @@ def counts(table, by=("class",)):
 
 
 @st.composite
-def grouped_tables(draw, largest_group=5):
-    """Tables with enough single images in each class for parts of exact size."""
+def grouped_tables(draw, largest_group=5, parts=3):
+    """Tables with enough single images in each class for that many parts of exact size."""
     sources = draw(
         st.dictionaries(
             st.sampled_from(["COVID", "Normal", "Viral Pneumonia"]),
@@ -40,7 +40,9 @@ def grouped_tables(draw, largest_group=5):
         total = sum(sizes.values())
         members = draw(st.permutations(range(start, start + total)))
         largest = draw(st.integers(1, largest_group))
-        while len(members) > 2 * largest + 5 and largest > 1:  # single images stay to fill up
+        while (
+            len(members) > (parts - 1) * largest + 5 and largest > 1
+        ):  # single images stay to fill up
             size = draw(st.integers(2, largest))
             groups.append(tuple(members[:size]))
             members = members[size:]

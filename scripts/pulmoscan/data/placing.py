@@ -18,8 +18,8 @@ def place(
 ) -> dict[str, int]:
     """Return the part of each group of images.
 
-    The counts are exact whenever there are twice as many single images as the largest group has;
-    otherwise a group that fits nowhere goes where it exceeds least.
+    The counts are exact whenever there are, for every part but one, as many single images as the
+    largest group has images; otherwise a group that fits nowhere goes where it exceeds least.
 
     Args:
         drawn: one row per image in a drawn order, with ``group``.
