@@ -21,7 +21,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --resources gpu=$(GPU)
 # Bytecode is compiled once at installation; without it every job would pay for it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: env demo test lint format study resume lock clean
+.PHONY: env demo test lint format docs study resume lock clean
 
 env: $(VENV)/.installed
 
@@ -57,6 +57,10 @@ format: env
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/snakefmt Snakefile workflow
+
+# The configuration reference, from the schema and config.yaml.
+docs: env
+	$(BIN)/python docs/configuration.py
 
 study: env
 	$(SNAKEMAKE)
