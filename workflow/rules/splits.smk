@@ -51,9 +51,7 @@ checkpoint sampling:
     params:
         *code("scripts/sampling.py"),
         settings=lambda wildcards: as_json(config["samplings"][wildcards.sampling]),
-        shares=lambda wildcards: as_json(
-            {key: SCHEMES[wildcards.split][key] for key in ("test", "validation")}
-        ),
+        shares=lambda wildcards: as_json(split_schemes.shares(SCHEMES[wildcards.split])),
         on_shortfall=config["dataset"]["on_shortfall"],
     shell:
         r"""
