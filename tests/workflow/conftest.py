@@ -66,11 +66,22 @@ class Workflow:
             timeout=1500,
         )
 
+    def plan(self, *options: str, **config: object) -> dict[str, list[dict[str, str]]]:
+        """Return the jobs that would run now: by rule, the wildcards of each."""
+        done = self.snakemake("--dry-run", "--printshellcmds", *options, **config)
+        assert done.returncode == 0, done.stdout
+        jobs: dict[str, list[dict[str, str]]] = {}
+        for line in done.stdout.splitlines():
+            if found := re.fullmatch(r"(?:local)?(?:rule|checkpoint) (\w+):", line):
+                rule = found[1]
+                jobs.setdefault(rule, []).append({})
+            elif line.startswith("    wildcards: "):
+                jobs[rule][-1] = dict(re.findall(r"(\w+)=([^,\s]+)", line))
+        return jobs
+
     def pending(self, *options: str, **config: object) -> set[str]:
         """Return the rules that would run now."""
-        done = self.snakemake("--dry-run", *options, **config)
-        assert done.returncode == 0, done.stdout
-        return set(re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):$", done.stdout, re.MULTILINE))
+        return set(self.plan(*options, **config))
 
 
 def copy_repository(source: Path, target: Path) -> None:

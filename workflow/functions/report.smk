@@ -21,11 +21,9 @@ def is_cut(features):
 
 def shared_benchmarks(wildcards):
     """Return the benchmarks of all jobs but those of one training."""
-    features = sorted(
-        path.removeprefix("results/features/")
-        for run in RUNS.itertuples()
-        for path in PLAN.features(run.model, run.unfreeze, run.variant).values()
-    )
+    features = [
+        path.removeprefix("results/features/") for path in sorted(PLAN.samplings_of_features)
+    ]
     searches = [
         PLAN.search_of(search.split_name, search.model).removeprefix("results/tuning/")
         for search in PLAN.searches(RUNS)
@@ -40,7 +38,10 @@ def shared_benchmarks(wildcards):
         "features": [name for name in features if not is_cut(name)],
         "cut": [name for name in features if is_cut(name)],
         "tune": searches,
+        "resampling": [""],
+        "selection": [""],
         "gather": [""],
+        "gather_table": PUBLISHED_TABLES,
         "compare_runs": [""],
         "protocol": [""],
         "hardest_images": [""],

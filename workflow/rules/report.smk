@@ -14,7 +14,11 @@ rule provenance:
         weights=weights_records,
         selection=rules.selection.output.table,
         # What the costs are those of: the report's other inputs.
+        published=expand(rules.compare.output.table, table=PUBLISHED_TABLES),
         runs=rules.compare_runs.output.table,
+        protocol=rules.protocol.output.table,
+        hardest=rules.hardest_images.output.table,
+        oracle=rules.source_oracle.output.table,
         facts=rules.dataset_facts.output.table,
     output:
         settings="results/config.json",
