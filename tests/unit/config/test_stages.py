@@ -1,5 +1,6 @@
 """Stages: an entry overrides the settings of the training that it names."""
 
+import doctest
 from dataclasses import replace
 
 from pulmoscan.config import stages
@@ -38,3 +39,9 @@ def test_entries_change_what_they_name_and_nothing_else() -> None:
         replace(ONE, learning_rate=1e-5, start_from_epoch=0),
     ]
     assert stages.single(staged, "19") == ONE
+
+
+def test_the_example_in_the_documentation() -> None:
+    result = doctest.testmod(stages)
+    assert result.attempted
+    assert not result.failed

@@ -1,4 +1,4 @@
-"""Training behind a cut, on cached outputs, gives the numbers of training the whole network."""
+"""Training after a cut, on cached outputs, gives the numbers of training the whole network."""
 
 import json
 from pathlib import Path
