@@ -47,7 +47,8 @@ TABLES = {
     ),
     # ------------------------------------------------------------------ analyses of all predictions
     "hardest_images": (
-        "Validation and test images by the share of trainings that predict them wrongly. "
+        "Validation and test images by the share of trainings that predict them wrongly, one row "
+        "per label that an image was to be given. "
         "<i>Trainings</i>: those that predict the image; <i>most predicted</i>: the label that "
         "they give it most often."
     ),

@@ -37,14 +37,21 @@ def hardest_images(study: Study) -> str:
     rows = study.table("hardest_images")
     if not len(rows):
         return page.note("No run was made with this configuration.")
-    always = (rows["wrong"] == rows["trainings"]).sum()
+    # One that is predicted under several labels, or by the trainings of several splits, has as many
+    # rows.
+    images = rows.groupby("image")[["trainings", "wrong"]].sum()
+    always = (images["wrong"] == images["trainings"]).sum()
     some = rows[rows["wrong"] > 0]
     note = page.note(
-        f"Of {sentences.counted(len(rows), 'validation or test image')}, {always:,} "
+        f"Of {sentences.counted(len(images), 'validation or test image')}, {always:,} "
         f"{'is' if always == 1 else 'are'} predicted wrongly by every training that predicts "
-        f"{'it' if always == 1 else 'them'}, and {len(some):,} by at least one."
+        f"{'it' if always == 1 else 'them'}, and {some['image'].nunique():,} by at least one."
     )
-    return note + _pictures(study, some.head(PICTURES)) + _listed(some, "hardest_images")
+    return (
+        note
+        + _pictures(study, some.drop_duplicates("image").head(PICTURES))
+        + _listed(some, "hardest_images")
+    )
 
 
 def _listed(rows: pd.DataFrame, name: str) -> str:

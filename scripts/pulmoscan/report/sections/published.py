@@ -18,13 +18,11 @@ def compared(study: Study, name: str) -> str:
 def _source_oracle(study: Study, rows: pd.DataFrame) -> str:
     """Return the accuracy of the source oracle on the samplings that a table is about."""
     oracle = study.table("source_oracle")
-    splits = study.selection.loc[study.selection["split"].isin(rows["split"]), "split_name"]
     samplings = set(rows["variant"].map(study.samplings))
-    chosen = oracle[
-        oracle["split_name"].isin(splits)
-        & oracle["sampling"].isin(samplings)
-        & oracle["accuracy"].notna()
-    ]
+    chosen = oracle[oracle["sampling"].isin(samplings) & oracle["accuracy"].notna()]
+    if (rows["split"] != "").any():  # else no run of the table is in the run table
+        splits = study.selection.loc[study.selection["split"].isin(rows["split"]), "split_name"]
+        chosen = chosen[chosen["split_name"].isin(splits)]
     several = chosen["split_name"].nunique() > 1
     stated = [
         (f"{row.split_name}: " if several else "")

@@ -25,6 +25,12 @@ def test_the_source_oracle_is_that_of_the_samplings_in_the_table(changed):
     assert "test images: binary 50.0 % [20.0, 80.0]</p>" in binary
 
 
+def test_a_table_none_of_whose_runs_is_in_the_run_table_has_an_oracle(study):
+    assert set(study.table("more_images")["split"]) == {""}
+    html = published.compared(study, "more_images")
+    assert "test images: balanced 50.0 % [20.0, 80.0]</p>" in html
+
+
 def test_an_oracle_without_images_is_not_mentioned(changed):
     changed._tables["source_oracle"] = changed.table("source_oracle").assign(accuracy=float("nan"))
     assert "Source oracle" not in published.compared(changed, "synthesis")
