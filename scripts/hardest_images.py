@@ -1,7 +1,7 @@
 """List the validation and test images by how many trainings get them wrong.
 
 Inputs: gathered predictions, and the audit's table of images.
-Output: one row per image and label it was to be given, hardest first, see
+Output: one row per image and expected label, hardest first, see
 `pulmoscan.results.hardest_images`.
 """
 

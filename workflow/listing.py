@@ -1,4 +1,4 @@
-"""What Snakemake says of each job, cut to what a reader can take in.
+"""Shortens what Snakemake prints about each job.
 
 A job of this workflow may have thousands of inputs, and its parameters hold digests of code. Lists
 of files are cut after a few, the reason for a rerun names the modules that changed, and a dry run

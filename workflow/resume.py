@@ -71,7 +71,7 @@ def read(folder: Path) -> dict:
         raise ValueError(f"{path} is damaged ({error}): start Snakemake yourself") from None
     if recorded["host"] != socket.gethostname():
         raise ValueError(
-            f"the last run was started on {recorded['host']}: whether it is dead is known there"
+            f"the last run was started on {recorded['host']}: run make resume on that machine"
         )
     # The command is written after the lock, just before the first job.
     newest = max((lock.stat().st_mtime for lock in (folder / LOCKS).glob("*")), default=0)
@@ -82,7 +82,7 @@ def read(folder: Path) -> dict:
         )
     if forced := [word for word in recorded["arguments"] if FORCED.match(word)]:
         raise ValueError(
-            f"the last run forced jobs ({forced[0]}), and which of them are done is not known: "
+            f"the last run forced jobs ({forced[0]}), and it is not known which of them finished: "
             "start it yourself, with --rerun-incomplete"
         )
     return recorded

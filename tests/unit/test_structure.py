@@ -61,7 +61,7 @@ def test_every_rule_has_a_program_of_its_name():
         ("scripts/*.py", 100),
         ("scripts/pulmoscan/**/*.py", 300),
         ("workflow/**/*.py", 300),
-        ("workflow/rules/*.smk", 240),
+        ("workflow/**/*.smk", 300),
         ("tests/**/*.py", 400),
     ],
 )

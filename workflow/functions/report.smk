@@ -42,13 +42,8 @@ def shared_benchmarks(wildcards):
         "selection": [""],
         "gather": [""],
         "gather_table": PUBLISHED_TABLES,
-        "compare_runs": [""],
-        "protocol": [""],
-        "hardest_images": [""],
-        "source_oracle": [""],
-        "dataset_facts": [""],
         "compare": PUBLISHED_TABLES,
-    }
+    } | {name: [""] for name in ANALYSES}
     return [
         f"results/benchmarks/{'/'.join(filter(None, [rule, name]))}.tsv"
         for rule, names in jobs.items()

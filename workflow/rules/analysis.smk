@@ -1,10 +1,10 @@
-"""Put what was gathered beside the published figures, and beside what needs no network.
+"""Put what was gathered beside the published figures, and analyse it.
 
 compare:        trainings of a published table      -> tables/{table}.tsv
 compare_runs:   metrics of all trainings            -> tables/runs.tsv
 protocol:       metrics and predictions             -> tables/protocol.tsv
 hardest_images: predictions of all trainings        -> tables/hardest_images.tsv
-source_oracle:  the samplings of the runs           -> tables/source_oracle.tsv, a baseline without an image
+source_oracle:  the samplings of the runs           -> tables/source_oracle.tsv, a baseline that never looks at an image
 dataset_facts:  tables of the audit, and resampling -> tables/dataset_facts.tsv
 """
 
@@ -130,7 +130,7 @@ rule hardest_images:
     output:
         table=report(
             "results/tables/hardest_images.tsv",
-            caption="../report/hardest_images.rst",
+            caption="../report/analysis.rst",
             category="Results",
             labels={"table": "Hardest images"},
         ),
@@ -208,3 +208,8 @@ rule dataset_facts:
             --output {output.table:q} \
             2>&1 | tee {log:q}
         """
+
+
+# What stands in the report besides the published tables: a new analysis is a rule above, and its
+# name here.
+ANALYSES = ["compare_runs", "protocol", "hardest_images", "source_oracle", "dataset_facts"]

@@ -43,8 +43,8 @@ class Source:
 
     Attributes:
         description: what it holds, in a few words, for messages.
-        modules: modules and packages that only this source and its like use. The download runs
-            again when one of its own changes, and not for those of the others.
+        modules: modules and packages that this source uses and not every other one. The download
+            runs again when one of them changes, and not for those of other sources.
         open: returns a context manager that yields the files, ready to be copied.
     """
 
@@ -80,7 +80,7 @@ def _phantom(settings: Settings) -> Files:
 SOURCES = {
     "kaggle": Source("the whole database", ("pulmoscan.acquire.kaggle",), _kaggle),
     "sample": Source("1,076 public images, from GitHub", ("pulmoscan.acquire.sample",), _sample),
-    "local": Source("a copy of yours, at dataset.path", ("pulmoscan.acquire.local",), _local),
+    "local": Source("your own copy, at dataset.path", ("pulmoscan.acquire.local",), _local),
     "phantom": Source(
         "synthetic, without network",
         ("pulmoscan.acquire.phantom", "pulmoscan.phantom", "pulmoscan.acquire.local"),
@@ -96,7 +96,7 @@ def modules_of_others(name: str) -> tuple[str, ...]:
 
 
 def alternatives(name: str) -> str:
-    """Return a clause that advises to use another source than the named one."""
+    """Return a clause that suggests the other sources."""
     *others, last = (
         f"{other} ({source.description})" for other, source in SOURCES.items() if other != name
     )

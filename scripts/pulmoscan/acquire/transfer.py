@@ -17,7 +17,7 @@ from pulmoscan.storage import atomic, disk
 from pulmoscan.storage.progress import Progress
 
 TIMEOUT = (10, 60)  # seconds to connect, and between two pieces of an answer
-ATTEMPTS = 5  # in a row without a byte more
+ATTEMPTS = 5  # consecutive ones that receive nothing new
 LONGEST_WAIT = 30  # seconds between two attempts
 CHUNK = 1 << 16  # bytes; a broken connection costs at most as many
 RETRIED = (408, 429, 500, 502, 503, 504)

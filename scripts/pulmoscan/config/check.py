@@ -23,7 +23,7 @@ def check(config: Mapping, schema_file: str | Path) -> None:
     """Check the resolved configuration: the keys it has, their values, and the names they refer to.
 
     Raises:
-        ValueError: with one line per problem, which names the key and what it may be.
+        ValueError: with one line per problem, which names the key and its allowed values.
     """
     # References are looked up only in a configuration whose shape is right.
     _raise(list(schema.problems(config, schema_file)) or _reference_problems(config))

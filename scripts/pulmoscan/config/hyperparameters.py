@@ -1,8 +1,8 @@
 """Hyperparameters: the ``$names`` in a model's layers, and the space they are chosen from.
 
 A model with ``tune:`` has a space with an entry for every ``$name`` of its layers: ``values`` to
-choose from, or ``min``, ``max`` and ``step``. ``learning_rate`` in the space is that of training and
-appears in no layer.
+choose from, or ``min``, ``max`` and ``step``. ``learning_rate`` in the space is that of training
+and appears in no layer.
 """
 
 import math

@@ -60,7 +60,7 @@ def settings_of(config: Mapping, name: str) -> dict:
         seen.append(name)
         name = config["models"][name]["like"]
         if name in seen:
-            raise ValueError(f"like: {' is like '.join([*seen, name])}: a circle")
+            raise ValueError(f"like: circular reference: {' -> '.join([*seen, name])}")
     if name not in config["models"]:
         close = spelling.nearest(name, config["models"])
         guess = f"did you mean {close!r}?" if close else "name one of the config's models"

@@ -1,7 +1,7 @@
 """The shape of the configuration: which keys there are, and what their values may be.
 
-A problem is reported on one line, which names the key and what it may be. What names refer to is
-checked in `check`.
+A problem is reported on one line, which names the key and its allowed values. What names refer to
+is checked in `check`.
 """
 
 import math

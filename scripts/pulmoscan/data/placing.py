@@ -19,7 +19,7 @@ def place(
     """Return the part of each group of images.
 
     The counts are exact whenever there are, for every part but one, as many single images as the
-    largest group has images; otherwise a group that fits nowhere goes where it exceeds least.
+    largest group has images; otherwise a group that fits nowhere goes where it overflows least.
 
     Args:
         drawn: one row per image in a drawn order, with ``group``.
@@ -84,7 +84,7 @@ def _part_with_room(room: np.ndarray, stratum: int, images: int, rng: np.random.
 
     The class must have the room; that of the stratum comes second, since single images of other
     strata can make up for it. Where the group fits nowhere it goes where the class has most room,
-    of equals the last part, so that none stays empty while another exceeds.
+    the last part among equals, so that none stays empty while another overflows.
     """
     parts = room.shape[1]
     fits = room.sum(axis=0) >= images

@@ -1,9 +1,10 @@
 """What an image shows to a network: a pure function of the packed image and its mask.
 
 An entry of ``pixels:`` in the configuration names a ``region`` (where the image is kept; elsewhere
-it is black), then the steps of ``enhance`` in their order, and optionally ``reduce``, by which the
-image is replaced. `REGIONS`, `STEPS` and `REDUCTIONS` list them all: a new one is a function and an
-entry here. They are applied when a batch is read, so no array is stored for each kind of pixels.
+it is black), then the steps of ``enhance`` in their order, and optionally a ``reduce`` that
+replaces the image. `REGIONS`, `STEPS` and `REDUCTIONS` list them all: a new one is a function and
+an entry here. They are applied when a batch is read, so no array is stored for each kind of
+pixels.
 """
 
 from collections.abc import Callable, Mapping

@@ -128,7 +128,7 @@ def weights_name(backbone: str, arguments: Mapping | None = None) -> str:
 
 
 def expected(backbone: str, argument: str, value: object) -> str:
-    """Return what the value of an argument should have been, an empty text where it is valid."""
+    """Return what the value of an argument must be, or "" if it is valid."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if argument == "depth_multiplier":
         return "" if number and isinstance(value, int) and value > 0 else "a whole number above 0"

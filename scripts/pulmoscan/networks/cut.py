@@ -61,9 +61,9 @@ def frozen_part(network: Network) -> "keras.Model | None":
     """Return the part of a network, frozen by `freeze`, that no training changes.
 
     It maps the input to the tensors that cross the cut, in a list, and must run in inference mode.
-    A layer is after the cut when it is in the head, is trainable and has weights, or depends on one
-    that is. Without a head and such a layer, the part is the whole network. Returns None where no
-    layer with weights is before the cut.
+    A layer is after the cut when it is in the head, is trainable and has weights, or depends on
+    such a layer. Without a head and such a layer, the part is the whole network. Returns None where
+    no layer with weights is before the cut.
     """
     import keras
 

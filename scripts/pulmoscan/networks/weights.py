@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SOURCES = ("imagenet", "folder", "none")
 RANDOM_IMAGES = 8  # on which random weights are normalised
-ELSEWHERE = "set weights.source to folder (files of yours) or none (random weights)"
+ELSEWHERE = "set weights.source to folder (your own files) or none (random weights)"
 # Keras checks no hash of MobileNet's files. Known of them: bytes, and SHA-256 where established.
 UNCHECKED_BY_KERAS: dict[str, tuple[int, str | None]] = {
     "mobilenet_1_0_224_tf_no_top.h5": (17225924, None),

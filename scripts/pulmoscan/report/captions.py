@@ -20,7 +20,7 @@ TABLES = {
     "intensity": (
         "Mean and standard deviation, over images, of the mean and deviation within an image."
     ),
-    "resampling": "Images asked for and got, by sampling, class and part.",
+    "resampling": "Images requested and obtained, by sampling, class and part.",
     # ----------------------------------------------------------------------------------- the runs
     "runs": (
         "One row per run. Validation and test accuracy in per cent, ± standard deviation between "
@@ -28,7 +28,7 @@ TABLES = {
         "four-class runs share. Images are those of training/validation/test; epochs and seconds "
         "are means, seconds those of the training alone."
     ),
-    "not_made": "Runs that were selected and not made.",
+    "not_made": "Selected runs that were not made.",
     "per_class": "Test set class by class: {name}",
     "protocol": "Per cent, ± standard deviation between trainings, [95 % interval].",
     "searches": (
@@ -43,12 +43,12 @@ TABLES = {
     ),
     "sensitivity": (
         "Test images, every training. <i>Threshold</i>: the probability from which an image is "
-        "called sick, where it is not simply the larger one."
+        "called sick, if the likelier label does not simply win."
     ),
     # ------------------------------------------------------------------ analyses of all predictions
     "hardest_images": (
         "Validation and test images by the share of trainings that predict them wrongly, one row "
-        "per label that an image was to be given. "
+        "per expected label. "
         "<i>Trainings</i>: those that predict the image; <i>most predicted</i>: the label that "
         "they give it most often."
     ),

@@ -100,7 +100,7 @@ def stages(rows: pd.DataFrame) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, in the plural but for one."""
+    """Return a number with its noun, in the plural unless the number is 1."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 

@@ -15,7 +15,7 @@ COLUMNS = [
 
 
 def hardest(predictions: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per image, part of a split and label it was to be given, hardest first.
+    """Return one row per image, part of a split and expected label, hardest first.
 
     Args:
         predictions: gathered predictions of all trainings.

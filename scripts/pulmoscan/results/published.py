@@ -97,7 +97,7 @@ def is_setting(metric: str) -> bool:
 
 
 def measure(metric: str, metrics: pd.DataFrame, per_class: pd.DataFrame) -> Measured | None:
-    """Return a published metric of a run's trainings, or None when they do not hold it.
+    """Return a published metric of a run's trainings, or None if they do not contain it.
 
     Args:
         metric: its name, see above.

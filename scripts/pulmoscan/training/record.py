@@ -49,7 +49,7 @@ def facts(
 ) -> dict:
     """Return what ``training.json`` says of a finished training.
 
-    What is not said of each stage is that of the last one. ``kept`` are the descriptions of cached
+    Fields outside ``stages`` describe the last stage. ``kept`` are the descriptions of cached
     features by what their stage unfreezes.
     """
     network, records = prepared.network, prepared.records

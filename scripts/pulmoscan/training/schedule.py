@@ -51,9 +51,9 @@ class Schedule:
             self.plateau.on_train_begin()
 
     def after(self, epoch: int, loss: float) -> bool:
-        """Take in the validation loss of an epoch, counted from 0; maybe reduce the learning rate.
+        """Record the validation loss of an epoch, counted from 0, and reduce the rate if it is due.
 
-        Returns whether it was reduced.
+        Returns whether the learning rate was reduced.
         """
         if self.stopping is not None:
             self.stopping.on_epoch_end(epoch, {"val_loss": loss})
@@ -65,7 +65,7 @@ class Schedule:
 
     @property
     def stopped(self) -> bool:
-        """Whether the validation loss has not become better for too long."""
+        """Whether early stopping has triggered."""
         return self.stopping is not None and self.stopping.stopped_epoch > 0
 
     @property

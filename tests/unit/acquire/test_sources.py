@@ -56,5 +56,5 @@ def test_nothing_heavy_is_imported_before_a_source_is_used(repository: Path) -> 
 def test_the_other_sources_are_suggested() -> None:
     assert sources.alternatives("kaggle") == (
         "or choose another dataset.source: sample (1,076 public images, from GitHub), "
-        "local (a copy of yours, at dataset.path) or phantom (synthetic, without network)"
+        "local (your own copy, at dataset.path) or phantom (synthetic, without network)"
     )

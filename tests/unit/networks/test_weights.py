@@ -145,7 +145,7 @@ def test_a_connection_that_is_cut_and_then_one_that_is_not(server: Server, tmp_p
 def test_no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(backbones, "HOST", "http://127.0.0.1:9/")
     with pytest.raises(
-        ConnectionError, match=r"cannot fetch .*refused.*folder \(files of yours\) or none \(random"
+        ConnectionError, match=r"cannot fetch .*refused.*folder \(your own files\) or none \(random"
     ) as error:
         script.main(imagenet(tmp_path))
     assert "\n" not in str(error.value)

@@ -233,7 +233,8 @@ def test_the_digest_is_the_same_on_every_python():
 def test_the_digests_of_this_project_are_the_same_on_every_python(version, repository):
     """Only the standard library is imported, so any interpreter of the machine can be asked."""
     code = (
-        "import json, sys; sys.path.insert(0, 'scripts'); from pulmoscan.storage import code_digest; "
+        "import json, sys; sys.path.insert(0, 'scripts'); "
+        "from pulmoscan.storage import code_digest; "
         "print(json.dumps(code_digest.module_digests('scripts/train.py')))"
     )
     try:
