@@ -10,6 +10,7 @@ row per number of images and folder of results) and ``machine.json``.
 """
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,9 @@ from pathlib import Path
 import measure
 import pandas as pd
 import repository
+
+sys.path.append(str(measure.ROOT / "scripts"))
+from pulmoscan.results import provenance
 
 DEMO = measure.ROOT / "tests/config/demo.yaml"
 # A network on pixels, a frozen one, a partly frozen one, a search, a classifier.
@@ -29,10 +33,12 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--images", type=int, nargs="+", default=[60, 180, 600], help="per class")
     parser.add_argument("--configfile", type=Path, nargs="*", default=[DEMO])
     parser.add_argument("--run-filter", default=RUNS, help="which runs of the configuration")
+    parser.add_argument("--until", help="last rule that runs (default: report)")
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--output", type=Path, help="folder for the tables")
     options = parser.parse_args(argv)
     facts = measure.machine() | {"options": vars(options)}
+    until = ("--until", options.until) if options.until else ()
     stages, disk = [], []
     for number in options.images:
         phantoms = {"source": "phantom", "phantom": {"images_per_class": number}}
@@ -40,14 +46,13 @@ def main(argv: Sequence[str]) -> None:
         with tempfile.TemporaryDirectory(prefix="growth-") as work:
             config = repository.merged(*options.configfile, ours)
             copy = repository.Repository(Path(work) / "copy", config, options.cores)
-            cost = copy.run(Path(work) / "log")
-            outputs = copy.outputs()
-            table = copy.file(outputs, "audit", "images.parquet")
+            cost = copy.run(Path(work) / "log", *until)
+            table = copy.file(copy.outputs(), "audit", "images.parquet")
             images = len(pd.read_parquet(table, columns=["image"]))
             print(f"{number} images per class, {images} in all: {cost.seconds:.0f} s", flush=True)
-            costs = pd.read_csv(copy.file(outputs, "provenance", "costs.tsv"), sep="\t")
-            stages.append(by_rule(costs).assign(images=images))
-            disk.append(by_folder(copy.folder / "results").assign(images=images))
+            results = copy.folder / "results"
+            stages.append(by_rule(results / "benchmarks").assign(images=images))
+            disk.append(by_folder(results).assign(images=images))
     tables = {"stages": pd.concat(stages), "disk": pd.concat(disk)}
     print(
         side_by_side(tables["stages"], "rule"), side_by_side(tables["disk"], "folder"), sep="\n\n"
@@ -56,11 +61,16 @@ def main(argv: Sequence[str]) -> None:
         measure.write(options.output, tables, facts)
 
 
-def by_rule(costs: pd.DataFrame) -> pd.DataFrame:
-    """Return the costs of a finished workflow, added up by ``rule``; ``peak_mib`` is the highest.
+def by_rule(benchmarks: Path) -> pd.DataFrame:
+    """Return what the jobs took, added up by ``rule``; ``peak_mib`` is the highest of one.
 
-    ``costs`` has one row per job. The report's own rule is not among them: it reads the table.
+    ``benchmarks`` holds the files that Snakemake wrote: ``<rule>.tsv``, ``<rule>/<wildcards>.tsv``.
     """
+    names = {
+        path.relative_to(benchmarks).with_suffix("").as_posix(): path
+        for path in benchmarks.rglob("*.tsv")
+    }
+    costs = provenance.costs({name.partition("/")[::2]: path for name, path in names.items()})
     return costs.groupby("rule", as_index=False).agg(
         jobs=("rule", "size"),
         seconds=("seconds", "sum"),

@@ -39,14 +39,6 @@ TINY = {
 MB = 1_000_000
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A configuration for small networks on small images."""
-    path = tmp_path_factory.mktemp("config") / "tiny.yaml"
-    path.write_text(yaml.safe_dump(TINY))
-    return path
-
-
 def python(code: str) -> list[str]:
     return [sys.executable, "-c", code]
 
@@ -169,8 +161,9 @@ def test_both_ways_train_the_same_network(small_weights, model, unfreeze):
 
 
 @pytest.mark.timeout(900)  # about a minute on an idle machine
-def test_a_comparison_runs_and_is_written(tmp_path, tiny, capsys):
-    output = tmp_path / "output"
+def test_a_comparison_runs_and_is_written(tmp_path, capsys):
+    output, tiny = tmp_path / "output", tmp_path / "tiny.yaml"
+    tiny.write_text(yaml.safe_dump(TINY))
     small = ("--images", 40, "--explained", 1, "--repeats", 1)
     cases = ("--cases", "frozen", "gradcam")
     run(compare_speed, *cases, *small, "--configfile", tiny, "--output", output)
@@ -224,21 +217,32 @@ def test_a_run_table_of_any_size_begins_with_the_study():
 
 
 def test_growth_adds_up_jobs_and_files(tmp_path):
-    costs = {"rule": ["train", "train", "pack"], "seconds": [2.0, 3, 4], "cpu_seconds": [1.0, 1, 5]}
-    rules = growth.by_rule(pd.DataFrame(costs | {"peak_mib": [700.0, 800, 90]}))
-    assert rules.set_index("rule").loc["train"].tolist() == [2, 5, 2, 800]
+    benchmarks = tmp_path / "benchmarks"
+    for name, seconds, peak in (
+        ("pack", 4, 90),
+        ("train/lungs/a", 2, 700),
+        ("train/lungs/b", 3, 800),
+    ):
+        (benchmarks / name).parent.mkdir(parents=True, exist_ok=True)
+        text = f"s\tcpu_time\tmax_rss\n{seconds}\t1\t{peak}\n"
+        (benchmarks / f"{name}.tsv").write_text(text)
+    assert growth.by_rule(benchmarks).to_numpy().tolist() == [
+        ["pack", 1, 4, 1, 90],
+        ["train", 2, 5, 2, 800],
+    ]
     (tmp_path / "runs/one").mkdir(parents=True)
     (tmp_path / "runs/one/model").write_bytes(bytes(3 * MB))
     (tmp_path / "runs/table").write_bytes(bytes(MB))
-    folders = growth.by_folder(tmp_path)
-    assert folders.to_numpy().tolist() == [["runs", 4]]
+    folders = growth.by_folder(tmp_path).query("folder == 'runs'")
+    assert folders["mb"].tolist() == [4]
     table = pd.concat([folders.assign(images=100), folders.assign(mb=10, images=400)])
     assert growth.side_by_side(table, "folder").split()[-3:] == ["4.0", "10.0", "20.0"]
 
 
 def test_the_workflow_runs_on_a_number_of_images(tmp_path):
-    small = ("--images", 12, "--run-filter", "model == 'knn'")
-    run(growth, *small, "--output", tmp_path)
+    files = ("--configfile", growth.DEMO, growth.DEMO.with_name("tiny.yaml"))
+    small = ("--images", 14, "--run-filter", "model == 'knn'", "--until", "classify")
+    run(growth, *files, *small, "--output", tmp_path)
     stages = pd.read_csv(tmp_path / "stages.tsv", sep="\t").set_index("rule")
     assert stages["jobs"]["classify"] == 1
-    assert set(pd.read_csv(tmp_path / "disk.tsv", sep="\t")["images"]) == {48}
+    assert set(pd.read_csv(tmp_path / "disk.tsv", sep="\t")["images"]) == {56}
