@@ -51,3 +51,5 @@ rule all:
         tuning_files("best.json"),
         run_files(rules.train.output.predictions),
         run_files(rules.evaluate.output.metrics),
+        expand(rules.gather_table.output.tables[0], table=PUBLISHED_TABLES),
+        rules.report.input,

@@ -3,6 +3,7 @@
 import re
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -54,9 +55,15 @@ def test_or_with_skip_a_row_marked_not_run(editable):
     done = editable.snakemake("results/tables/runs.tsv", run_filter=None, dataset=local)
     assert done.returncode == 0, done.stdout[-3000:]
     runs = pd.read_csv(editable.folder / "results/tables/runs.tsv", sep="\t")
-    status = runs.set_index("variant")["status"]
-    assert status["lungs-4000"].startswith("not run: sampling 'size-4000' asks for 1000")
-    assert (status.drop("lungs-4000") == "run").all()
+    runs = runs.set_index("variant")
+    missing = runs.loc["lungs-4000"]
+    assert missing["status"] == "not_run"
+    assert missing["reason"].startswith("sampling 'size-4000' asks for 1000")
+    others = runs.drop("lungs-4000")
+    assert (others["status"] == "run").all()
+    assert others["reason"].isna().all()
+    assert np.isnan(missing["test_accuracy"])
+    assert others["test_accuracy"].notna().all()
     # One training at a time, unless --resources gpu=N says otherwise.
     assert re.search(r"Provided resources:.*gpu.*\b1\b", done.stdout)
     # The samplings were made again, with the same content: no training was.

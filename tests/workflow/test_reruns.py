@@ -10,18 +10,20 @@ import cv2
 import h5py
 import numpy as np
 import pytest
+from code_edits import edited
 
-AFTER_TRAIN = {"evaluate", "compare", "gradcam"}
+OF_ALL = {"compare_runs", "protocol", "hardest_images"}  # one table from gathered ones each
+AFTER_GATHER = {"gather", "gather_table", "compare"} | OF_ALL
+AFTER_GRADCAM = {"gather"} | OF_ALL  # its scores are gathered with everything else
+AFTER_EVALUATE = {"evaluate"} | AFTER_GATHER
+AFTER_TRAIN = {"gradcam"} | AFTER_EVALUATE
+# The runs on `outside`, and of partly frozen networks, stand in no published table.
+OF_NO_TABLE = AFTER_TRAIN - {"gather_table", "compare"}
 # Trainings with partly frozen layers compute the features that they need again.
 TRAIN = {"train", "cut"} | AFTER_TRAIN
 AFTER_SPLIT = {
-    "sampling",
-    "resampling",
-    "source_oracle",
-    "dataset_facts",
-    "features",
-    "tune",
-    "classify",
+    *("sampling", "resampling", "source_oracle", "dataset_facts", "selection"),
+    *("features", "tune", "classify"),
 } | TRAIN
 AFTER_PACK = {"audit", "split"} | AFTER_SPLIT
 AFTER_DOWNLOAD = {"pack"} | AFTER_PACK
@@ -39,15 +41,18 @@ def test_nothing_runs_the_second_time(finished):
     ("config", "expected"),
     [
         ({"training": {"learning_rate": 0.002}}, {"tune"} | TRAIN),
-        ({"explain": {"seed": 7}}, {"gradcam"}),
+        ({"explain": {"seed": 7}}, {"gradcam"} | AFTER_GRADCAM),
         ({"augmentation": {"rotation": 3}}, set()),
-        ({"pixels": {"outside": {"enhance": ["blur"]}}}, {"features", "train"} | AFTER_TRAIN),
-        ({"features": {"dtype": "float16"}}, TRAIN),
-        ({"models": {"knn": {"threshold": 0.4}}}, {"evaluate", "compare"}),
+        ({"pixels": {"outside": {"enhance": ["blur"]}}}, {"features", "train"} | OF_NO_TABLE),
+        ({"features": {"dtype": "float16"}}, {"train", "cut"} | OF_NO_TABLE),
+        ({"models": {"knn": {"threshold": 0.4}}}, AFTER_EVALUATE),
         ({"splits": {"grouped": {"seed": 5}}}, {"split"} | AFTER_SPLIT),
         ({"splits": {"naive": {"seed": 5}}}, set()),
         ({"weights": {"seed": 3}}, {"weights", "features", "tune"} | TRAIN),
-        ({"run_filter": "model in ['lenet5', 'lenet1d'] and variant != 'lungs-4000'"}, {"compare"}),
+        (
+            {"run_filter": "model in ['lenet5', 'lenet1d'] and variant != 'lungs-4000'"},
+            {"selection"} | AFTER_GATHER,
+        ),
         ({"image_size": 48}, AFTER_DOWNLOAD),
     ],
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
@@ -57,31 +62,95 @@ def test_a_parameter_reruns_what_uses_it(finished, config, expected):
 
 
 def test_a_parameter_of_one_model_leaves_the_others(finished):
-    done = finished.snakemake("--dry-run", models={"lenet5": {"training": {"epochs": 2}}})
-    trained = re.findall(r"wildcards: .*model=([\w-]+).*seed", done.stdout)
-    assert set(trained) == {"lenet5"}
+    done = finished.plan(models={"lenet5": {"training": {"epochs": 2}}})
+    assert {job["model"] for job in done["train"]} == {"lenet5"}
+
+
+@pytest.fixture(scope="module")
+def code(finished, copied, tmp_path_factory):
+    """A copy of the finished workflow whose code is edited, and put back by each test."""
+    return copied(finished, tmp_path_factory.mktemp("code"))
 
 
 @pytest.mark.parametrize(
     ("file", "expected"),
     [
-        ("scripts/gradcam.py", {"gradcam"}),
-        ("scripts/evaluate.py", {"evaluate", "compare"}),
-        ("scripts/pulmoscan/inputs/pixels.py", {"features", "tune", "classify"} | TRAIN),
-        ("scripts/pulmoscan/data/duplicates.py", {"audit", "split"} | AFTER_SPLIT),
-        ("scripts/pulmoscan/acquire/local.py", {"download"} | AFTER_DOWNLOAD),
-        ("scripts/pulmoscan/acquire/kaggle.py", set()),  # the data set is local
-        ("scripts/pulmoscan/networks/build.py", {"features", "tune"} | TRAIN),
-        ("scripts/pulmoscan/networks/backbones.py", {"weights", "features", "tune"} | TRAIN),
-        ("scripts/tune.py", {"tune", "train"} | AFTER_TRAIN),
-        ("scripts/classify.py", {"classify", "evaluate", "compare"}),
-        ("scripts/pulmoscan/report/figures.py", set()),
+        ("gradcam", {"gradcam"} | AFTER_GRADCAM),
+        ("evaluate", AFTER_EVALUATE),
+        ("selection", {"selection"} | AFTER_GATHER),
+        ("gather", AFTER_GATHER),
+        ("compare", {"compare"}),
+        ("compare_runs", {"compare_runs"}),
+        ("protocol", {"protocol"}),
+        ("hardest_images", {"hardest_images"}),
+        ("source_oracle", {"source_oracle"}),
+        ("dataset_facts", {"dataset_facts"}),
+        ("provenance", set()),
+        ("tune", {"tune", "train"} | AFTER_TRAIN),
+        ("classify", {"classify"} | AFTER_EVALUATE),
+        ("pulmoscan/acquire/kaggle", set()),  # the data set is local
+        ("pulmoscan/data/duplicates", {"audit", "split"} | AFTER_SPLIT),
+        ("pulmoscan/data/samplings", AFTER_SPLIT),
+        ("pulmoscan/inputs/pixels", {"features", "tune", "classify"} | TRAIN),
+        ("pulmoscan/networks/build", {"features", "tune"} | TRAIN),
+        ("pulmoscan/training/loop", {"tune"} | TRAIN),
+        ("pulmoscan/training/search", {"tune", "train"} | AFTER_TRAIN),
+        ("pulmoscan/explain/panels", {"gradcam"} | AFTER_GRADCAM),
+        ("pulmoscan/results/comparison", {"compare", "compare_runs"}),
+        ("pulmoscan/results/protocols", {"protocol"}),
+        ("pulmoscan/results/hardest_images", {"hardest_images"}),
+        ("pulmoscan/results/selection", {"selection", "dataset_facts"} | AFTER_GATHER),
+        ("pulmoscan/results/gather", AFTER_GATHER),
+        ("pulmoscan/results/scores", AFTER_EVALUATE),
+        ("pulmoscan/results/metrics", {"source_oracle", "dataset_facts"} | AFTER_EVALUATE),
+        (
+            "pulmoscan/results/published",
+            {"compare", "compare_runs", "protocol", "dataset_facts"},
+        ),
+        ("pulmoscan/results/source_oracle", {"source_oracle"}),
+        ("pulmoscan/results/dataset_facts", {"dataset_facts"}),
+        ("pulmoscan/results/provenance", set()),
+        ("pulmoscan/report/figures", set()),
     ],
 )
-def test_code_reruns_the_rules_that_import_it(editable, file, expected):
-    with (editable.folder / file).open("a") as code:
-        code.write("\nEDITED = True\n")
-    assert editable.pending() - PAGE == expected
+def test_one_number_in_one_function_reruns_the_rules_that_import_it(code, file, expected):
+    path = code.folder / f"scripts/{file}.py"
+    before = path.read_text()
+    try:
+        path.write_text(edited(before))
+        assert code.pending() - PAGE == expected
+    finally:
+        path.write_text(before)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "expected"),
+    [
+        (
+            "acquire/local",
+            "LARGE = 100_000_000",
+            "LARGE = 100_000_001",
+            {"download"} | AFTER_DOWNLOAD,
+        ),
+        ("data/splits", "the name of another split", "as another split", {"split"} | AFTER_SPLIT),
+        ("networks/classifiers", "FOLDS = 5", "FOLDS = 6", {"classify"} | AFTER_EVALUATE),
+        ("networks/backbones", "(0.485,", "(0.486,", {"weights", "features", "tune"} | TRAIN),
+        (
+            *("config/runs", "leaves none of the", "leaves none of all"),
+            {"selection", "dataset_facts"} | AFTER_EVALUATE,
+        ),
+        ("config/plan", "", "EDITED = True\n", set()),  # its paths are parameters, not its code
+    ],
+)
+def test_code_that_the_snakefile_runs_too(code, file, old, new, expected):
+    path = code.folder / f"scripts/pulmoscan/{file}.py"
+    before = path.read_text()
+    assert old in before
+    try:
+        path.write_text(before.replace(old, new) if old else before + new)
+        assert code.pending() - PAGE == expected
+    finally:
+        path.write_text(before)
 
 
 def test_the_form_of_code_reruns_nothing(editable):
@@ -100,9 +169,9 @@ def test_a_rerun_for_code_names_the_module_that_changed(editable):
     path = editable.folder / "scripts/pulmoscan/explain/panels.py"
     path.write_text(path.read_text().replace("OPACITY = 0.5", "OPACITY = 0.4"))
     done = editable.snakemake("--dry-run")
-    reasons = set(re.findall(r"reason: Params have changed.*", done.stdout))
-    assert all("before: 'pulmoscan/explain/panels.py " in reason for reason in reasons), reasons
-    assert editable.pending() - PAGE == {"gradcam"}
+    (reason,) = set(re.findall(r"reason: (Code has changed.*)", done.stdout))
+    assert reason == "Code has changed: pulmoscan/explain/panels.py"
+    assert editable.pending() - PAGE == {"gradcam"} | AFTER_GRADCAM
 
 
 def test_an_edited_notebook_reruns_the_report(editable):
@@ -160,24 +229,38 @@ def test_a_moved_folder_runs_nothing(editable):
     assert editable.pending() == set()
 
 
+KNN = "grouped/histogram-binary/knn/unfreeze-all/seed-0"
+
+
 @pytest.mark.parametrize(
     ("file", "expected"),
     [
         ("raw.tsv", {"download"} | AFTER_DOWNLOAD),
         ("splits/grouped.parquet", {"split"} | AFTER_SPLIT),
-        ("runs/histogram-binary/knn/unfreeze-all/seed-0/predictions.parquet", {"classify"}),
+        ("tables/resampling.tsv", {"resampling", "dataset_facts", "selection"} | AFTER_GATHER),
+        ("tables/source_oracle.tsv", {"source_oracle"}),
+        ("tables/dataset_facts.tsv", {"dataset_facts"}),
+        (f"runs/{KNN}/predictions.parquet", {"classify"} | AFTER_EVALUATE),
+        (f"runs/{KNN}/metrics.tsv", AFTER_EVALUATE),
+        (
+            "explain/grouped/lungs/lenet5/unfreeze-all/panels",
+            {"gradcam"} | AFTER_GRADCAM,
+        ),
+        ("gathered/selection.tsv", {"selection"} | AFTER_GATHER),
+        ("gathered/metrics.parquet", {"gather"} | OF_ALL),
+        ("gathered/published/synthesis/metrics.parquet", {"gather_table", "compare"}),
+        ("tables/synthesis.tsv", {"compare"}),
+        ("tables/runs.tsv", {"compare_runs"}),
+        ("tables/protocol.tsv", {"protocol"}),
+        ("tables/hardest_images.tsv", {"hardest_images"}),
+        ("tables/costs.tsv", {"provenance"}),
     ],
 )
-def test_what_a_failed_job_left_missing_is_made_again_and_what_depends_on_it(
-    editable, file, expected
-):
-    (editable.folder / "results" / file).unlink()
-    assert editable.pending() >= expected
-
-
-def test_an_added_seed_trains_it_alone(finished):
-    done = finished.snakemake("--dry-run", seeds=[0, 1])
-    trained = re.findall(r"wildcards: .*model=([\w-]+), unfreeze=(\w+), seed=(\d+)", done.stdout)
-    assert {seed for _, _, seed in trained} == {"0", "1"}
-    # Only where temporary features are computed again do the other seeds train again on them.
-    assert {unfreeze for _, unfreeze, seed in trained if seed == "0"} == {"19"}
+def test_what_a_failed_job_left_missing_is_made_again_and_what_depends_on_it(code, file, expected):
+    path = code.folder / "results" / file
+    path.rename(path.with_name("away"))
+    try:
+        assert code.pending() - PAGE == expected - PAGE
+        assert code.pending() >= {"report"} | expected
+    finally:
+        path.with_name("away").rename(path)

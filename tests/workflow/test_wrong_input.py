@@ -104,7 +104,9 @@ def test_what_is_wrong_is_told_in_a_line(parsed, folder, case):
     if case["expected"].startswith("config: "):
         assert told[0].startswith(case["expected"])
     # Every line stands for itself.
-    assert all(line.startswith(("config: ", "workflow/study/runs.tsv: ")) for line in said(printed)[1:])
+    assert all(
+        line.startswith(("config: ", "workflow/study/runs.tsv: ")) for line in said(printed)[1:]
+    )
     assert not (folder / "ran").exists(), "a filter was executed"
 
 
