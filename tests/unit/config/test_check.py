@@ -126,7 +126,11 @@ def test_the_full_study_is_right(config, schema):
         ),
         ("models/mobilenet", KeyError, "recommended.like: no model 'mobilenet': did you mean"),
         ("models/vgg16/like", "vgg19", "give exactly one of"),
-        ("models/vgg16", {"like": "vgg16-tuned"}, "vgg16 is like vgg16-tuned is like vgg16: a c"),
+        (
+            "models/vgg16",
+            {"like": "vgg16-tuned"},
+            "vgg16.like: circular reference: vgg16 -> vgg16-tuned -> vgg16",
+        ),
         ("models/lenet5/architecture", "lenet", "no 'lenet': did you mean 'lenet5'?"),
         ("models/lenet5/input_size", KeyError, "models.lenet5.input_size: is missing, in pixels"),
         ("models/lenet5/threshold", 0.3, "the threshold of lenet5 needs two labels"),
