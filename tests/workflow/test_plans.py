@@ -78,7 +78,8 @@ def test_a_run_on_another_split_trains_alone(with_splits):
         *("split", "sampling", "train", "evaluate", "gradcam"),
         # What lists all splits or runs.
         *("resampling", "source_oracle", "dataset_facts", "selection"),
-        *("gather", "gather_table", "compare", "compare_runs", "protocol", "hardest_images"),
+        *("gather", "gather_explained", "gather_table", "compare", "compare_runs", "protocol"),
+        "hardest_images",
     }
 
 

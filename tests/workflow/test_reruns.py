@@ -13,10 +13,11 @@ import pytest
 from code_edits import edited
 
 OF_ALL = {"compare_runs", "protocol", "hardest_images"}  # one table from gathered ones each
-AFTER_GATHER = {"gather", "gather_table", "compare"} | OF_ALL
-AFTER_GRADCAM = {"gather"} | OF_ALL  # its scores are gathered with everything else
-AFTER_EVALUATE = {"evaluate"} | AFTER_GATHER
-AFTER_TRAIN = {"gradcam"} | AFTER_EVALUATE
+AFTER_METRICS = {"gather", "gather_table", "compare"} | OF_ALL
+AFTER_GRADCAM = {"gather_explained"}
+AFTER_GATHER = AFTER_METRICS | AFTER_GRADCAM
+AFTER_EVALUATE = {"evaluate"} | AFTER_METRICS
+AFTER_TRAIN = {"gradcam"} | AFTER_GRADCAM | AFTER_EVALUATE
 # The runs on `outside`, and of partly frozen networks, stand in no published table.
 OF_NO_TABLE = AFTER_TRAIN - {"gather_table", "compare"}
 # Trainings with partly frozen layers compute the features that they need again.

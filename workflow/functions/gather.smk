@@ -7,7 +7,6 @@ GATHERED = [
     "metrics",
     "per_class",
     "confusion",
-    "explained",
     "searches",
     "trials",
 ]

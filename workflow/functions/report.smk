@@ -41,6 +41,7 @@ def shared_benchmarks(wildcards):
         "resampling": [""],
         "selection": [""],
         "gather": [""],
+        "gather_explained": [""],
         "gather_table": PUBLISHED_TABLES,
         "compare": PUBLISHED_TABLES,
     } | {name: [""] for name in ANALYSES}

@@ -1,9 +1,10 @@
 """Score every training, and gather what all of them gave into a few tables.
 
-evaluate:     predictions of a training             -> its metrics, confusion, per_class and stages
-selection:    the run table                         -> gathered/selection.tsv: which runs are made, and why not
-gather:       all trainings, searches, explanations -> gathered/*.parquet
-gather_table: trainings of a published table        -> gathered/published/{table}/*.parquet
+evaluate:         predictions of a training       -> its metrics, confusion, per_class and stages
+selection:        the run table                   -> gathered/selection.tsv: which runs are made, and why not
+gather:           all trainings and searches      -> gathered/*.parquet
+gather_explained: Grad-CAM of all explained runs  -> gathered/explained.parquet
+gather_table:     trainings of a published table  -> gathered/published/{table}/*.parquet
 
 Whatever comes after reads gathered tables: an analysis is one table in, tables out.
 """
@@ -105,7 +106,6 @@ rule gather:
         per_class=run_files(rules.evaluate.output.per_class),
         confusion=run_files(rules.evaluate.output.confusion),
         stages=run_files(rules.evaluate.output.stages),
-        explained=run_files(f"results/explain/{RUN}/scores.tsv", of=is_explained),
         best=tuning_files("best.json"),
         trials=tuning_files("trials.tsv"),
     output:
@@ -131,6 +131,32 @@ rule gather:
             --results results \
             --tables {params.tables} \
             --tuned {params.tuned:q} \
+            --output {params.folder:q} \
+            2>&1 | tee {log:q}
+        """
+
+
+rule gather_explained:
+    input:
+        selection=rules.selection.output.table,
+        scores=run_files(f"results/explain/{RUN}/scores.tsv", of=is_explained),
+    output:
+        table="results/gathered/explained.parquet",
+    log:
+        "results/logs/gather_explained.log",
+    benchmark:
+        "results/benchmarks/gather_explained.tsv"
+    conda:
+        "../../envs/pulmoscan.yaml"
+    params:
+        *code("scripts/gather.py"),
+        folder=subpath(output.table, parent=True),
+    shell:
+        r"""
+        python scripts/gather.py \
+            --selection {input.selection:q} \
+            --results results \
+            --tables explained \
             --output {params.folder:q} \
             2>&1 | tee {log:q}
         """

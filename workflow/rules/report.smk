@@ -16,6 +16,7 @@ rule provenance:
         # What the costs are those of: the report's other inputs.
         published=expand(rules.compare.output.table, table=PUBLISHED_TABLES),
         analyses=[getattr(rules, name).output.table for name in ANALYSES],
+        explained=rules.gather_explained.output.table,
     output:
         settings="results/config.json",
         provenance="results/tables/provenance.tsv",
@@ -63,6 +64,7 @@ rule report:
         analyses=[getattr(rules, name).output.table for name in ANALYSES],
         selection=rules.selection.output.table,
         gathered=rules.gather.output.tables,
+        explained=rules.gather_explained.output.table,
         panels=run_files(rules.gradcam.output.panels, of=is_explained),
     output:
         notebook="results/report/report.ipynb",
