@@ -17,6 +17,7 @@ from pulmoscan.config import runs
 from pulmoscan.config.plan import Plan
 from pulmoscan.results import published
 from pulmoscan.results.gather import CLASSIFIER, NETWORK
+from pulmoscan.results.selection import RESAMPLING_TEXT
 from pulmoscan.storage import tables
 
 FIGURES = Path(__file__).resolve().parents[2] / "workflow/study/published_results.tsv"
@@ -41,16 +42,7 @@ GATHERED = (
     *("searches", "trials"),
 )
 OF_A_TABLE = ("metrics", "per_class", "searches")
-RESAMPLING_COLUMNS = [
-    "split_name",
-    "sampling",
-    "class",
-    "label",
-    "split",
-    "asked",
-    "got",
-    "shortfall",
-]
+RESAMPLING_COLUMNS = [*RESAMPLING_TEXT[:-1], "asked", "got", RESAMPLING_TEXT[-1]]
 # Columns of text in the tables that are written.
 TEXT = [
     *("split", "split_name", "model", "unfreeze", "variant", "recommended_model", "metric"),
