@@ -102,8 +102,11 @@ def code(finished, copied, tmp_path_factory):
         ("pulmoscan/results/hardest_images", {"hardest_images"}),
         ("pulmoscan/results/selection", {"selection", "dataset_facts"} | AFTER_GATHER),
         ("pulmoscan/results/gather", AFTER_GATHER),
-        ("pulmoscan/results/scores", AFTER_EVALUATE),
-        ("pulmoscan/results/metrics", {"source_oracle", "dataset_facts"} | AFTER_EVALUATE),
+        ("pulmoscan/results/scores", {"evaluate"} | AFTER_GATHER),
+        (
+            "pulmoscan/results/metrics",
+            {"evaluate", "source_oracle", "dataset_facts"} | AFTER_GATHER,
+        ),
         (
             "pulmoscan/results/published",
             {"compare", "compare_runs", "protocol", "dataset_facts"},
@@ -138,7 +141,7 @@ def test_one_number_in_one_function_reruns_the_rules_that_import_it(code, file, 
         ("networks/backbones", "(0.485,", "(0.486,", {"weights", "features", "tune"} | TRAIN),
         (
             *("config/runs", "leaves none of the", "leaves none of all"),
-            {"selection", "dataset_facts"} | AFTER_EVALUATE,
+            {"evaluate", "selection", "dataset_facts"} | AFTER_GATHER,
         ),
         ("config/plan", "", "EDITED = True\n", set()),  # its paths are parameters, not its code
     ],
