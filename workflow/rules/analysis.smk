@@ -197,7 +197,7 @@ rule dataset_facts:
         "../../envs/pulmoscan.yaml"
     params:
         *code("scripts/dataset_facts.py"),
-        split=PLAN.runs["split_name"].iloc[0],
+        split=counted_split(),
     shell:
         r"""
         python scripts/dataset_facts.py \

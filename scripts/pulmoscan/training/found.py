@@ -1,12 +1,12 @@
 """What a search found: its tables, and the network and training that use it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from pulmoscan.config import hyperparameters
+from pulmoscan.storage import tables
 
 
 def trials(rows: Sequence[Mapping]) -> pd.DataFrame:
@@ -36,8 +36,9 @@ def best(rows: Sequence[Mapping]) -> dict:
 def fill(network: Mapping, training: Mapping, path: Path) -> tuple[dict, dict]:
     """Return a network and its training settings with the hyperparameters of a search.
 
-    ``path`` is the file that holds `best`. Raises ``ValueError`` for a ``$name`` without a value.
+    ``path`` is the file that holds `best`. Raises ``ValueError`` for a ``$name`` without a value
+    and where the file is damaged.
     """
-    values = json.loads(path.read_text(encoding="utf-8"))["hyperparameters"]
+    values = tables.read_json(path, "the search")["hyperparameters"]
     rate = {key: values[key] for key in values if key == hyperparameters.LEARNING_RATE}
     return hyperparameters.fill(network, values), {**training, **rate}

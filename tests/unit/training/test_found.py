@@ -46,3 +46,9 @@ def test_what_was_found_fills_network_and_training(tmp_path: Path) -> None:
     )
     with pytest.raises(ValueError, match=r"no value for \$share"):
         found.fill({"head": [{"dropout": "$share"}]}, training, tmp_path / "best.json")
+
+
+def test_a_damaged_file_of_a_search_is_named(tmp_path: Path) -> None:
+    (tmp_path / "best.json").write_text('{"hyperparameters": {')
+    with pytest.raises(ValueError, match=r"best\.json is damaged .*run the search again"):
+        found.fill({}, {}, tmp_path / "best.json")
