@@ -16,6 +16,8 @@ JAX_TESTS := backends/test_backend.py backends/test_gradients.py backends/test_l
 	training/test_trainer.py::test_a_trial_trains_as_keras_does \
 	training/test_trainer.py::test_a_trial_does_not_depend_on_those_that_share_its_model
 BIN := $(VENV)/bin
+# It starts shfmt, which is installed beside it.
+SNAKEFMT := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakefmt
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --resources gpu=$(GPU)
 
 # Bytecode is compiled once at installation; without it every job would pay for it again.
@@ -50,13 +52,13 @@ test: lint
 lint: env
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/snakefmt --check Snakefile workflow
+	$(SNAKEFMT) --check Snakefile workflow
 	$(BIN)/snakemake --lint
 
 format: env
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/snakefmt Snakefile workflow
+	$(SNAKEFMT) Snakefile workflow
 
 # The configuration reference, from the schema and config.yaml.
 docs: env
