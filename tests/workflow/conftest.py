@@ -118,7 +118,12 @@ def copied() -> Callable[..., Workflow]:
 
     def copy(finished: Workflow, folder: Path, with_results: bool = True) -> Workflow:
         workflow = Workflow(folder / "repository", folder / "database")
-        left_out = None if with_results else shutil.ignore_patterns("results", ".snakemake")
+
+        def left_out(folder: str, names: list[str]) -> set[str]:
+            # Not what is called results below: a room of the package is.
+            made = {"results", ".snakemake"} if Path(folder) == finished.folder else set()
+            return set() if with_results else made & set(names)
+
         shutil.copytree(finished.folder, workflow.folder, symlinks=True, ignore=left_out)
         shutil.copytree(finished.database, workflow.database, symlinks=True)
         return workflow
