@@ -27,15 +27,16 @@ FORCED = re.compile(r"--force|-[a-zA-Z]*[FRf]")  # options that run jobs which a
 
 def record_command() -> None:
     """Write how Snakemake was started; called by the workflow when it starts."""
+    # The package is on the workflow's path, not on that of `make resume`.
+    from pulmoscan.storage.atomic import replacing
+
     command = {
         "arguments": sys.argv[1:],
         "environment": {name: os.environ[name] for name in KEPT if name in os.environ},
         "host": socket.gethostname(),
     }
-    COMMAND.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = COMMAND.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(command) + "\n", encoding="utf-8")
-    unfinished.replace(COMMAND)
+    with replacing(COMMAND) as path:
+        path.write_text(json.dumps(command) + "\n", encoding="utf-8")
 
 
 def main(folder: Path) -> int:
