@@ -37,10 +37,7 @@ $(VENV)/.installed: $(LOCK) envs/installer.txt envs/check_python.py
 		     $(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r $(LOCK); }
 	@touch $@
 
-# The demo and a study share results/: the demo does not overwrite a study unasked.
 demo: env
-	@if [ -f results/raw.tsv ] && ! grep -q phantom results/raw.tsv; then \
-		echo "results/ holds a study of real images: run make demo in another clone, or make clean first."; exit 1; fi
 	$(SNAKEMAKE) --configfile tests/config/demo.yaml
 	@echo "The report: results/report/report.html"
 

@@ -5,7 +5,7 @@ def published_settings():
     """Return the configuration as the report shows it: without where this machine keeps its files."""
     runs = Path(config["runs"])
     return as_json(
-        config
+        {key: value for key, value in config.items() if key != "replace_results"}
         | {
             "dataset": config["dataset"] | {"path": None},
             "weights": config["weights"] | {"folder": None},

@@ -36,6 +36,8 @@ try:
     check.check(config, ROOT / "workflow/schemas/config.schema.yaml")
     RUN_FILTER = run_table.with_quotes(config["run_filter"]) or ""
     RUN_TABLE = run_table.read(config["runs"], config["split"])
+    if workflow.is_main_process:
+        check.check_results(config)
     check.check_runs(config, run_table.select(RUN_TABLE, RUN_FILTER), PUBLISHED_TABLES)
     MODELS = models.resolve(config)
     RUNS = run_table.expand(run_table.select(RUN_TABLE, RUN_FILTER), config["splits"])

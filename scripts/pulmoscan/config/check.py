@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from pulmoscan import spelling
-from pulmoscan.config import models, schema
+from pulmoscan.config import models, origin, places, schema
 from pulmoscan.config import runs as run_table
 from pulmoscan.data import samplings, splits
 from pulmoscan.data.layout import CLASSES, POSITIVE, canonical_image
@@ -38,6 +38,15 @@ def check_files(paths: Iterable[str | Path]) -> None:
     _raise(problem for path in paths for problem in schema.repeated_keys(path))
 
 
+def check_results(config: Mapping) -> None:
+    """Check that the results in the working folder are those of the images that are asked for.
+
+    Raises:
+        ValueError: they were made from other images, see `origin.problems`.
+    """
+    _raise(origin.problems(config))
+
+
 def check_runs(config: Mapping, runs: pd.DataFrame, tables: Collection[str]) -> None:
     """Check the selected runs against a valid configuration and the published tables.
 
@@ -54,9 +63,8 @@ def _raise(problems: Iterable[str]) -> None:
 
 def _reference_problems(config: Mapping) -> Iterator[str]:
     yield from _unknown("split", config["split"], config["splits"])
-    yield from _dataset_problems(config)
-    if config["weights"]["source"] == "folder" and not config["weights"]["folder"]:
-        yield "config: weights.folder: source folder needs the path of a folder with weight files"
+    yield from places.problems(config)
+    yield from _zip_problems(config)
     for name, variant in config["variants"].items():
         for part, known in (("sampling", config["samplings"]), ("pixels", config["pixels"])):
             yield from _unknown(f"variants.{name}.{part}", variant[part], known)
@@ -96,13 +104,11 @@ def _split_problems(config: Mapping, split: str) -> Iterator[str]:
             yield from (f"config: {line}" for line in samplings.problems(name, sampling, **shares))
 
 
-def _dataset_problems(config: Mapping) -> Iterator[str]:
+def _zip_problems(config: Mapping) -> Iterator[str]:
     dataset = config["dataset"]
-    if dataset["source"] == "local":
-        if not dataset["path"]:
-            yield "config: dataset.path: source local needs the path of a folder or a zip"
-        elif Path(dataset["path"]).is_file() and not zipfile.is_zipfile(dataset["path"]):
-            yield f"config: dataset.path: {dataset['path']} is neither a folder nor a zip"
+    path = Path(dataset["path"] or "")
+    if dataset["source"] == "local" and path.is_file() and not zipfile.is_zipfile(path):
+        yield f"config: dataset.path: {path} is neither a folder nor a zip"
 
 
 def _unknown(key: str, value: str, known: Collection[str]) -> Iterator[str]:

@@ -1,0 +1,182 @@
+"""Where the user's own files lie: they are what they should be, and outside of ``results/``.
+
+Snakemake deletes the output folders of a job before it starts, so an input inside ``results/``
+would be lost before anything reads it.
+"""
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+
+RESULTS = Path("results")
+KINDS = {
+    stat.S_ISDIR: "a folder",
+    stat.S_ISFIFO: "a pipe",
+    stat.S_ISSOCK: "a socket",
+    stat.S_ISCHR: "a device",
+    stat.S_ISBLK: "a device",
+}
+
+
+def problems(config: Mapping, results: Path = RESULTS) -> Iterator[str]:
+    """Yield what is wrong with the files and folders that a configuration names, a line each.
+
+    Args:
+        config: a configuration that matches the schema.
+        results: the folder of the results, in the working directory.
+    """
+    if os.path.lexists(results) and not results.is_dir():
+        yield f"{results} is not a folder: move it away, the workflow writes its results there"
+        return
+    dataset, weights = config["dataset"], config["weights"]
+    wrong = {
+        key: reason
+        for key, path, depth in (
+            ("dataset.path", dataset["path"], None),
+            ("weights.folder", weights["folder"], 0),
+            ("runs", config["runs"], 0),
+        )
+        if path and (reason := _inside(path, results, depth))
+    }
+    for key, source, settings in (
+        ("dataset.path", "local", dataset),
+        ("weights.folder", "folder", weights),
+    ):
+        if settings["source"] == source and key not in wrong:
+            wrong[key] = _unusable(source, settings[key.partition(".")[2]])
+    if dataset["source"] == "local" and not wrong["dataset.path"]:
+        wrong["dataset.path"] = _around(dataset["path"], results)
+    yield from (f"config: {key}: {reason}" for key, reason in wrong.items() if reason)
+
+
+def kind(path: str | Path) -> str:
+    """Return what a path is: ``a file``, ``a folder``, ``a pipe``, ``a socket`` or ``a device``.
+
+    Raises:
+        OSError: it does not exist, or cannot be looked at; without the path.
+        ValueError: no path can be written so.
+    """
+    if "\0" in str(path):
+        raise ValueError("no path holds the character 0")
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116
+    except OSError as error:
+        raise OSError(error.strerror) from error
+    return next((name for is_one, name in KINDS.items() if is_one(mode)), "a file")
+
+
+def content(path: str | Path, most: int) -> bytes:
+    """Return the content of a file that a user wrote.
+
+    Raises:
+        OSError: it is not a file, or cannot be read; the message goes after the path.
+        ValueError: it has more than ``most`` bytes, or no path can be written so.
+    """
+    if (found := kind(path)) != "a file":
+        raise OSError(f"it is {found}, not a file")
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(most + 1)
+    except OSError as error:
+        raise OSError(error.strerror) from error
+    if len(data) > most:
+        raise ValueError(f"it has more than {most:,} bytes")
+    return data
+
+
+def _unusable(source: str, path: str | None) -> str:
+    """Return why a source cannot read its path, "" where it can."""
+    wanted = {"a folder": "a folder"}
+    if source == "local":
+        wanted["a file"] = "a zip"
+    expected = " or ".join(wanted.values())
+    if not path:
+        what = expected if source == "local" else f"{expected} with weight files"
+        return f"source {source} needs the path of {what}"
+    try:
+        found = kind(path)
+    except (OSError, ValueError) as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            hint = ": YAML does not know ~, write it in full" if path.startswith("~") else ""
+            return f"{Path(path).absolute()} does not exist{hint}"
+        return f"cannot read {path!r}: {error}"
+    return "" if found in wanted else f"{path} is {found}: expected {expected}"
+
+
+def _inside(path: str, results: Path, depth: int | None) -> str:
+    """Return why an input would be lost: it, or what it links to, is in the folder of the results.
+
+    Links in a folder are followed ``depth`` folders down, None: all the way. "" where it is safe.
+    """
+    lies = "lies in results/, which the workflow deletes and writes anew: move it elsewhere"
+    if "\0" in path:
+        return ""
+    if _within(path, results) or _linked_from(path, results):
+        return f"{path} {lies}"
+    for place, link in dict(_links(path, depth)).items():
+        if _within(place, results):
+            return f"{link} links to a place that {lies}"
+    return ""
+
+
+def _around(path: str, results: Path) -> str:
+    """Return why a folder of images cannot hold the results: they hold copies of the images."""
+    if not (Path(path).is_dir() and _within(results, path)):
+        return ""
+    return (
+        f"{path} holds {results}/, where the workflow keeps copies of the images: "
+        "name the folder of the classes alone"
+    )
+
+
+def _within(path: str | Path, folder: str | Path) -> bool:
+    """Return whether a path, all links resolved, is a folder or lies in it."""
+    real, wanted = os.path.realpath(path), os.path.realpath(folder)
+    if os.path.commonpath([real, wanted]) == wanted:
+        return True
+    # A file system may ignore case, and a folder may be mounted at several places.
+    identity = _identity(wanted)
+    return identity is not None and any(
+        _identity(str(parent)) == identity for parent in (Path(real), *Path(real).parents)
+    )
+
+
+def _linked_from(path: str, results: Path) -> bool:
+    """Return whether a link directly below the folder of the results leads to a path, or above."""
+    if not results.is_dir():
+        return False
+    with os.scandir(results) as entries:
+        targets = [Path(entry.path) for entry in entries if entry.is_symlink()]
+    return any(_within(path, target) for target in targets if target.exists())
+
+
+@lru_cache(maxsize=4096)
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _links(path: str, depth: int | None) -> Iterator[tuple[str, str]]:
+    """Yield the folder that each link in a folder, or below it, leads to, and the link."""
+    waiting, seen = [(path, 0)], set()
+    while waiting:
+        folder, level = waiting.pop()
+        if (identity := _identity(folder)) in seen or not os.path.isdir(folder):  # noqa: PTH112
+            continue
+        seen.add(identity)
+        try:
+            with os.scandir(folder) as listing:
+                entries = [entry for entry in listing if not entry.name.startswith(".")]
+        except OSError:
+            continue  # whoever reads it says so
+        for entry in entries:
+            if entry.is_symlink():
+                target = os.path.realpath(entry.path)
+                yield (target if entry.is_dir() else os.path.dirname(target)), entry.path  # noqa: PTH120
+            if (depth is None or level < depth) and entry.is_dir():
+                waiting.append((entry.path, level + 1))
