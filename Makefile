@@ -3,6 +3,7 @@
 # make test   linters and tests
 # make study  the full study, as config.yaml says
 # make resume resumes the last run after Snakemake was killed
+# make verify compares every result with the digest recorded when it was made
 
 PYTHON ?= python3
 # make env LOCK=envs/requirements-gpu.txt for an NVIDIA GPU under Linux
@@ -23,7 +24,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --resources gpu=$(GPU)
 # Bytecode is compiled once at installation; without it every job would pay for it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: env demo test lint format docs study resume lock clean
+.PHONY: env demo test lint format docs study resume verify lock clean
 
 env: $(VENV)/.installed
 
@@ -68,6 +69,10 @@ study: env
 resume:
 	@test -x $(BIN)/python || { echo "no $(VENV): run make env first"; exit 1; }
 	@$(BIN)/python workflow/resume.py
+
+verify:
+	@test -x $(BIN)/python || { echo "no $(VENV): run make env first"; exit 1; }
+	@$(BIN)/python workflow/verify.py --cores $(CORES)
 
 # For maintainers: resolve envs/*.in anew, with hashes, for every platform.
 lock: env

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
 from pulmoscan.explain.scores import PROBABILITY
-from pulmoscan.storage.atomic import replacing
+from pulmoscan.storage.atomic import record_folder, replacing
 
 mpl.rcParams["text.parse_math"] = False  # a dollar sign in a name does not begin a formula
 SIZE = (12.0, 3.6)  # inches
@@ -116,7 +116,7 @@ def write_panels(
         probabilities = [row[f"{PROBABILITY}{label}"] for label in labels]
         certainty = row[f"{PROBABILITY}{row['predicted']}"]
         title = f"{row['image']}: {row['label']}, predicted {row['predicted']} ({certainty:.2f})"
-        with replacing(folder / f"{row['image']}.png") as path:
+        with replacing(folder / f"{row['image']}.png", recorded=False) as path:
             panel.draw(
                 path,
                 images[index],
@@ -127,6 +127,7 @@ def write_panels(
                 title,
                 row["label"],
             )
+    record_folder(folder)
 
 
 def overlay(image: np.ndarray, mask: np.ndarray, cam: np.ndarray) -> np.ndarray:

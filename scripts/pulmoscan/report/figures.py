@@ -60,11 +60,11 @@ def save(figure: Figure, folder: str | Path, name: str, *, pixels: bool = False)
     The same figure gives the same bytes: no date is written, and the ids of the SVG are fixed.
     """
     path = Path(folder) / f"{name}.png"
-    with replacing(path) as temporary:
+    with replacing(path, recorded=False) as temporary:  # the report is recorded as a whole
         figure.savefig(temporary, format="png")
     if not pixels:
         with (
-            replacing(path.with_suffix(".svg")) as temporary,
+            replacing(path.with_suffix(".svg"), recorded=False) as temporary,
             mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}),
         ):
             figure.savefig(temporary, format="svg", metadata={"Date": None})

@@ -1,22 +1,29 @@
-"""Files that are either complete or absent."""
+"""Files that are either complete or absent, and whose digests are recorded if they are results."""
 
 import errno
 import glob
 import os
 import socket
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import psutil
+
+from pulmoscan.storage import digests, records
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # raised by writes only, never by reads
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def replacing(path: str | Path, *, recorded: bool = True) -> Iterator[Path]:
     """Yield a temporary path to write to, which replaces ``path`` when the block succeeds.
+
+    The digest of a result is recorded (see `records`) unless ``recorded`` is false: what is one of
+    many files in a folder is recorded with `record_folder`. The record is written just before the
+    file appears, so whoever sees the file sees its record; Snakemake makes again what a job that
+    was killed between the two has left.
 
     The temporary file lies beside ``path`` and keeps its suffix, since some writers choose their
     format by it. It is flushed to disk before it is renamed, and removed if the block raises.
@@ -44,9 +51,29 @@ def replacing(path: str | Path) -> Iterator[Path]:
         with writing(path):
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
+            if recorded and (name := records.name_of(path)) is not None:
+                _record(name, {name: digests.file_digest(temporary)})
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def record_folder(folder: Path) -> None:
+    """Record the digests of all files in a folder of results, in place of those it had before."""
+    name = records.name_of(folder)
+    if name is not None:
+        files = {
+            name / path.relative_to(folder).as_posix(): path
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+        kept = {file: path for file, path in files.items() if records.is_result(file)}
+        _record(name, {file: digests.file_digest(path) for file, path in kept.items()})
+
+
+def _record(name: PurePosixPath, found: Mapping[PurePosixPath, str]) -> None:
+    with replacing(records.record_of(name)) as record:
+        record.write_text(records.text(found), encoding="utf-8")
 
 
 @contextmanager

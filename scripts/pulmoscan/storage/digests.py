@@ -24,6 +24,11 @@ def file_digest(path: str | Path) -> str:
         raise OSError(f"cannot read {path}: {error.strerror}") from error
 
 
+def content_digest(content: bytes) -> str:
+    """Return the SHA-256 of a content, as 64 hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def rows_digest(array: Union["np.ndarray", "NpyFile"], rows: Iterable[int]) -> str:
     """Return the SHA-256 over some rows of an array, read one at a time."""
     digest = hashlib.sha256()

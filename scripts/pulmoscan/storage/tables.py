@@ -1,54 +1,83 @@
 """Tables that one stage writes and another reads: Parquet, TSV with a header, or JSON."""
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from io import BytesIO
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 import pandas as pd
 
+from pulmoscan.storage import reading
 from pulmoscan.storage.atomic import replacing
 
 _MISSING = ("", "NaN", "nan")  # cells of a TSV that hold no number
 
 
-def read(path: str | Path, stage: str, text: Collection[str] = ()) -> pd.DataFrame:
+def read(
+    path: str | Path,
+    stage: str,
+    text: Collection[str] = (),
+    numbers: Collection[str] = (),
+    whole: Collection[str] = (),
+    *,
+    unchanged: bool = True,
+) -> pd.DataFrame:
     """Return a table that another stage wrote, as ``.tsv`` or as Parquet.
 
     Args:
         path: the file.
         stage: what wrote it, for messages: ``the audit``.
-        text: columns of a TSV that hold names or sentences. They stay text whatever they look like
+        text: columns that hold names or sentences. In a TSV they stay text whatever they look like
             (``NA``, ``1``), and an empty cell is "". Other columns get the type of their content,
             with NaN for an empty cell. Parquet knows its types.
+        numbers: columns of numbers, or NaN.
+        whole: columns of whole numbers from 0.
+        unchanged: whether a result that was changed after it was made is refused.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is damaged, is not a table, or lacks a column of ``text``.
+        ValueError: it is damaged, is not a table, lacks one of the columns, or has something else
+            in it; or it is a result that was changed after it was made.
     """
     path = Path(path)
 
     def parse(content: bytes) -> pd.DataFrame:
-        if path.suffix == ".tsv":
-            return _parsed(content, text)
-        return pd.read_parquet(BytesIO(content))
+        table = _parsed(content, text) if path.suffix == ".tsv" else _of_parquet(content)
+        for kind, names in (("text", text), ("numbers", numbers), ("whole numbers", whole)):
+            for name in names:
+                if name not in table:
+                    raise ValueError(f"it has no column {name!r}")
+                if len(table) and not KINDS[kind](table[name]):
+                    raise ValueError(f"not all cells of its column {name!r} are {kind}")
+        return table
 
-    table = _read(path, stage, parse)
-    for name in text:
-        if name not in table:
-            raise ValueError(f"{path} has no column {name!r}: run {stage} again")
-    return table
+    return _read(path, stage, parse, unchanged)
 
 
-def read_json(path: str | Path, stage: str) -> Any:
+def read_json(path: str | Path, stage: str, keys: Mapping[str, type | UnionType] = {}) -> Any:
     """Return what another stage, which messages name, wrote as JSON.
+
+    ``keys`` are those that it must have, with the types of their values; it is then an object.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is damaged.
+        ValueError: it is damaged, lacks a key, or is a result that was changed after it was made.
     """
-    return _read(Path(path), stage, json.loads)
+
+    def parse(content: bytes) -> Any:
+        value = json.loads(content)
+        if keys and not isinstance(value, dict):
+            raise ValueError("it is not an object")
+        for key, kind in keys.items():
+            if key not in value:
+                raise ValueError(f"it has no {key!r}")
+            if not isinstance(value[key], kind):
+                raise ValueError(f"its {key!r} is {value[key]!r}")
+        return value
+
+    return _read(Path(path), stage, parse)
 
 
 def write(path: str | Path, table: pd.DataFrame) -> None:
@@ -63,11 +92,8 @@ def write(path: str | Path, table: pd.DataFrame) -> None:
             table.to_parquet(temporary, index=False)
 
 
-def _read(path: Path, stage: str, parse: Callable[[bytes], Any]) -> Any:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise OSError(f"cannot read {path}: {error.strerror}; run {stage} again") from error
+def _read(path: Path, stage: str, parse: Callable[[bytes], Any], unchanged: bool = True) -> Any:
+    content = reading.content(path, stage, unchanged)
     try:
         return parse(content)
     except Exception as error:  # a damaged file ends in whatever the reader's parts raise
@@ -75,6 +101,26 @@ def _read(path: Path, stage: str, parse: Callable[[bytes], Any]) -> Any:
         raise ValueError(
             f"{path} is damaged ({reason}): remove it and run {stage} again"
         ) from error
+
+
+def _is_text(column: pd.Series) -> bool:
+    return pd.api.types.infer_dtype(column, skipna=False) == "string"
+
+
+def _is_number(column: pd.Series) -> bool:
+    kinds = pd.api.types
+    return kinds.is_numeric_dtype(column) and not kinds.is_bool_dtype(column)
+
+
+def _is_whole(column: pd.Series) -> bool:
+    return pd.api.types.is_integer_dtype(column) and column.notna().all() and column.min() >= 0
+
+
+KINDS = {"text": _is_text, "numbers": _is_number, "whole numbers": _is_whole}
+
+
+def _of_parquet(content: bytes) -> pd.DataFrame:
+    return pd.read_parquet(BytesIO(content))
 
 
 def _parsed(content: bytes, text: Collection[str]) -> pd.DataFrame:

@@ -41,7 +41,11 @@ def test_text_in_a_tsv_stays_text_and_empty_text_stays_empty(tmp_path):
         ("t.tsv", b"\xff\xfe\0f", "t.tsv is damaged"),
         ("t.tsv", b"image\n1\t2\n", "t.tsv is damaged (some lines have more fields than the"),
         ("t.tsv", b"image\trow\n1\t2\n1\t2\t3\n", "t.tsv is damaged"),
-        ("t.tsv", b"picture\trow\n1\t2\n", "t.tsv has no column 'image': run the audit again"),
+        (
+            "t.tsv",
+            b"picture\trow\n1\t2\n",
+            "t.tsv is damaged (it has no column 'image'): remove it and run",
+        ),
     ],
 )
 def test_a_damaged_table_is_one_line(name, content, reason, tmp_path):

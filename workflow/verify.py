@@ -1,0 +1,87 @@
+"""Compare every result with the digest that was recorded when it was made.
+
+Names each file that was changed, is gone, cannot be read or was never recorded, and says how to
+make changed ones anew. The exit status is 1 where files were changed, are gone or cannot be read.
+Logs, benchmarks, checkpoints and caches are no results.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "scripts"))
+from pulmoscan.results.verification import State, made_by, verify
+
+NAMED = 20  # files of a state
+MEANING = {
+    State.CHANGED: "was changed after it was made",
+    State.MISSING: "is gone",
+    State.UNREADABLE: "cannot be read",
+    State.UNRECORDED: "has no recorded digest",
+}
+WRONG = (State.CHANGED, State.MISSING, State.UNREADABLE)
+COMMAND = "logs/command.json"  # how Snakemake was started last
+
+
+def main(argv: Sequence[str]) -> int:
+    """Verify the folder of results that the command line names, and return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("results", type=Path, nargs="?", default=Path("results"))
+    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1, help="files at a time")
+    arguments = parser.parse_args(argv)
+    results = arguments.results
+    if not results.is_dir():
+        raise ValueError(f"there is no folder {results}")
+    if any((results.absolute().parent / ".snakemake/locks").glob("*")):
+        print("Snakemake is running here or was killed: files of unfinished jobs may be named.")
+    found = verify(results, arguments.cores)
+    for state, meaning in MEANING.items():
+        names = [name for name, there in found.items() if there is state]
+        for name in names[:NAMED]:
+            print(f"{results / name} {meaning}")
+        if len(names) > NAMED:
+            print(f"and {len(names) - NAMED:,} more files: {meaning}")
+    counts = {state: sum(there is state for there in found.values()) for state in State}
+    number = counts[State.MATCHES]
+    told = ["1 file matches its digest" if number == 1 else f"{number:,} files match their digests"]
+    told += [f"{counts[state]:,} {state}" for state in MEANING if counts[state]]
+    print(", ".join(told))
+    if counts[State.UNRECORDED] and not counts[State.MATCHES]:
+        print("No digests are recorded: these results were made before there were any.")
+    wrong = [name for name, there in found.items() if there in WRONG]
+    if wrong:
+        print(advice(results, wrong))
+    return int(bool(wrong))
+
+
+def advice(results: Path, wrong: Sequence[PurePosixPath]) -> str:
+    """Return how to make files anew, with all that was made from them."""
+    outputs = dict.fromkeys(str(results / made_by(name)) for name in wrong)
+    more = f" (and {len(outputs) - NAMED:,} more)" if len(outputs) > NAMED else ""
+    return (
+        "Restore them from a copy, or make them and all that depends on them anew:\n"
+        f"  {shlex.join(command(results, list(outputs)[:NAMED]))}{more}"
+    )
+
+
+def command(results: Path, outputs: Sequence[str]) -> list[str]:
+    """Return the last command of a folder with the option that makes some of its outputs anew."""
+    try:
+        words = json.loads((results / COMMAND).read_text(encoding="utf-8"))["arguments"]
+    except (OSError, ValueError, KeyError, TypeError):
+        words = ["--cores", "all"]
+    end = words.index("--") if "--" in words else len(words)
+    return ["snakemake", *words[:end], "--forcerun", *outputs, *words[end:]]
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except (ValueError, OSError) as error:
+        sys.exit(f"verify: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
