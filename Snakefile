@@ -8,7 +8,16 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
-configfile: "config.yaml"
+include: "workflow/rules/paths.smk"
+
+
+configfile: own_file("config.yaml")
+
+
+# A study in a folder of its own may have a config.yaml, which names what differs.
+if not IS_MODULE and Path.cwd() != ROOT and Path("config.yaml").is_file():
+
+    configfile: "config.yaml"
 
 
 report: "workflow/report/workflow.rst"
@@ -33,7 +42,7 @@ localrules:
 
 
 onstart:
-    record_command()
+    own_module("resume").record_command(workflow.workdir_init)
 
 
 rule all:

@@ -20,18 +20,23 @@ import psutil
 
 COMMAND = Path("results/logs/command.json")
 KEPT = ("KERAS_BACKEND", "SNAKEMAKE_PROFILE", "CUDA_VISIBLE_DEVICES")  # of the environment
+SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 LOCKS = Path(".snakemake/locks")
 AGAIN = "--rerun-incomplete"
 FORCED = re.compile(r"--force|-[a-zA-Z]*[FRf]")  # options that run jobs which are up to date
 
 
-def record_command() -> None:
-    """Write how Snakemake was started; called by the workflow when it starts."""
+def record_command(start: str) -> None:
+    """Write how Snakemake was started; called by the workflow when it starts.
+
+    ``start`` is the folder in which that was, the same as the working folder without --directory.
+    """
     # The package is on the workflow's path, not on that of `make resume`.
     from pulmoscan.storage.atomic import replacing
 
     command = {
         "arguments": sys.argv[1:],
+        "start": os.path.relpath(start),  # the folders may be moved together
         "environment": {name: os.environ[name] for name in KEPT if name in os.environ},
         "host": socket.gethostname(),
     }
@@ -53,9 +58,10 @@ def main(folder: Path) -> int:
         )
     environment = os.environ | recorded["environment"]
     arguments = [word for word in recorded["arguments"] if word != AGAIN]
+    start = folder / recorded.get("start", ".")
     for first in ("--unlock", AGAIN):
         command = [sys.executable, "-m", "snakemake", first, *arguments]
-        status = subprocess.run(command, cwd=folder, env=environment).returncode
+        status = subprocess.run(command, cwd=start, env=environment).returncode
         if status != 0:
             break
     return status
@@ -100,13 +106,13 @@ def processes(folder: Path) -> list[str]:
 
 
 def job_name(command: Sequence[str]) -> str | None:
-    """Return what a command line runs: ``snakemake``, or a job's script or module; else None."""
-    if len(command) < 2 or not Path(command[0]).name.startswith("python"):
+    """Return what a command line of Python runs, ``snakemake`` or a job's script; else None."""
+    if not command or not Path(command[0]).name.startswith("python"):
         return None
-    module = command[2] if command[1] == "-m" and len(command) > 2 else Path(command[1]).name
-    if module in ("snakemake", "papermill", "nbconvert"):
-        return module
-    return module if command[1].startswith("scripts/") else None
+    program = next((word for word in command[1:] if not word.startswith("-")), "")
+    if Path(program).name == "snakemake":  # the module, or the program that pip installed
+        return "snakemake"
+    return Path(program).name if Path(program).parent == SCRIPTS else None
 
 
 def cluster_jobs(folder: Path) -> list[str]:

@@ -90,7 +90,8 @@ def disturb(process, folder):
         time.sleep(0.1)
         for one in psutil.process_iter(["cmdline", "cwd"]):
             words = (one.info["cmdline"] or []) if one.info["cwd"] == str(folder) else []
-            name = next((rule for rule in left if f"scripts/{rule}.py" in words[1:2]), None)
+            programs = {Path(word).stem for word in words[1:3] if "/scripts/" in word}
+            name = next(iter(left & programs), None)
             with suppress(psutil.NoSuchProcess):
                 if name == "train":
                     subprocess.run(["scancel", one.environ()["SLURM_JOB_ID"]], check=True)

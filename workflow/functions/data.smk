@@ -1,7 +1,9 @@
 """What the download depends on."""
 
-from pulmoscan.acquire import local, sources
+from pulmoscan.acquire import sources
+from pulmoscan.acquire.local import content_digest
 
+MANIFEST = own_file("workflow/study/sample_manifest.tsv")
 AUDIT_TABLES = [
     "classes",
     "modes",
@@ -22,7 +24,7 @@ def source_settings():
     settings = {"source": dataset["source"]}
     if dataset["source"] == "local":
         try:
-            settings["content"] = local.content_digest(
+            settings["content"] = content_digest(
                 dataset["path"], "results/cache/local-digests.json"
             )
         except (ValueError, OSError) as error:

@@ -1,6 +1,6 @@
 """Backbones, their weights, and the samplings whose images features must hold."""
 
-from pulmoscan.acquire import local
+from pulmoscan.acquire.local import content_digest
 from pulmoscan.networks import backbones
 
 
@@ -15,7 +15,7 @@ def weights_settings(wildcards):
             file = backbones.find_file(
                 config["weights"]["folder"], settings["backbone"], settings["arguments"]
             )
-            settings["content"] = local.content_digest(
+            settings["content"] = content_digest(
                 file, f"results/cache/{wildcards.weights}-digest.json"
             )
         except (ValueError, OSError) as error:

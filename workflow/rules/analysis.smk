@@ -19,7 +19,7 @@ rule compare:
         per_class="results/gathered/published/{table}/per_class.parquet",
         searches="results/gathered/published/{table}/searches.parquet",
         resampling=rules.resampling.output.table,
-        published="workflow/study/published_results.tsv",
+        published=local(own_file("workflow/study/published_results.tsv")),
     output:
         table=report(
             "results/tables/{table}.tsv",
@@ -36,11 +36,12 @@ rule compare:
         "../../envs/pulmoscan.yaml"
     params:
         *code("scripts/compare.py"),
+        program=program("scripts/compare.py"),
         samplings=samplings_of_table,
         tuned=tuned_of_table,
     shell:
         r"""
-        python scripts/compare.py \
+        {params.program:q} \
             --table {wildcards.table:q} \
             --selection {input.selection:q} \
             --metrics {input.metrics:q} \
@@ -74,9 +75,10 @@ rule compare_runs:
         "../../envs/pulmoscan.yaml"
     params:
         *code("scripts/compare_runs.py"),
+        program=program("scripts/compare_runs.py"),
     shell:
         r"""
-        python scripts/compare_runs.py \
+        {params.program:q} \
             --selection {input.selection:q} \
             --metrics {input.metrics:q} \
             --output {output.table:q} \
@@ -90,7 +92,7 @@ rule protocol:
         metrics="results/gathered/metrics.parquet",
         predictions="results/gathered/predictions.parquet",
         resampling=rules.resampling.output.table,
-        published="workflow/study/published_results.tsv",
+        published=local(own_file("workflow/study/published_results.tsv")),
     output:
         table=report(
             "results/tables/protocol.tsv",
@@ -106,11 +108,12 @@ rule protocol:
         "../../envs/pulmoscan.yaml"
     params:
         *code("scripts/protocol.py"),
+        program=program("scripts/protocol.py"),
         samplings=samplings_of_variants(RUNS["variant"]),
         models=described_models(),
     shell:
         r"""
-        python scripts/protocol.py \
+        {params.program:q} \
             --selection {input.selection:q} \
             --metrics {input.metrics:q} \
             --predictions {input.predictions:q} \
@@ -142,9 +145,10 @@ rule hardest_images:
         "../../envs/pulmoscan.yaml"
     params:
         *code("scripts/hardest_images.py"),
+        program=program("scripts/hardest_images.py"),
     shell:
         r"""
-        python scripts/hardest_images.py \
+        {params.program:q} \
             --predictions {input.predictions:q} \
             --images {input.images:q} \
             --output {output.table:q} \
@@ -168,9 +172,10 @@ rule source_oracle:
         "../../envs/pulmoscan.yaml"
     params:
         *code("scripts/source_oracle.py"),
+        program=program("scripts/source_oracle.py"),
     shell:
         r"""
-        python scripts/source_oracle.py \
+        {params.program:q} \
             --samplings {input.samplings:q} \
             --output {output.table:q} \
             2>&1 | tee {log:q}
@@ -181,7 +186,7 @@ rule dataset_facts:
     input:
         tables=rules.audit.output.tables,
         resampling=rules.resampling.output.table,
-        published="workflow/study/published_dataset.tsv",
+        published=local(own_file("workflow/study/published_dataset.tsv")),
     output:
         table=report(
             "results/tables/dataset_facts.tsv",
@@ -197,10 +202,11 @@ rule dataset_facts:
         "../../envs/pulmoscan.yaml"
     params:
         *code("scripts/dataset_facts.py"),
+        program=program("scripts/dataset_facts.py"),
         split=counted_split(),
     shell:
         r"""
-        python scripts/dataset_facts.py \
+        {params.program:q} \
             --tables {input.tables:q} \
             --resampling {input.resampling:q} \
             --split-name {params.split:q} \

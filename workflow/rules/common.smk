@@ -1,24 +1,15 @@
 """What the rules share: the checked configuration, the plan of the selected runs, and their files."""
 
 import json
-import os
 import re
-import sys
-from pathlib import Path
 
 import pandas as pd
 
-from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
-from snakemake.utils import update_config
+from snakemake.settings.types import DeploymentMethod
 
-ROOT = Path(workflow.basedir)
-sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "workflow")]
-
-from listing import ShortListing
-from resume import record_command
 from pulmoscan.backends import backend
-from pulmoscan.config import check, models, schema
+from pulmoscan.config import check, models
 from pulmoscan.config import runs as run_table
 from pulmoscan.config.plan import Plan
 from pulmoscan.storage import code_digest
@@ -26,8 +17,12 @@ from pulmoscan.storage import code_digest
 RESULTS_FIGURES = ROOT / "workflow/study/published_results.tsv"
 
 # ------------------------------------------------------------------------------ configuration, plan
-# Snakemake leaves numbers inside a list or mapping of --config as text.
-update_config(config, schema.typed(workflow.config_settings.config))
+# A module that is given a configuration does not read its own, which the given one is laid over.
+if workflow.modifier.skip_configfile:
+    config = laid_over(load_configfile(str(ROOT / "config.yaml")), config)
+# --config of another workflow may give ours in a mapping.
+for given in (workflow.config_settings.config, *workflow.config_settings.config.values()):
+    update_config(config, retyped(config, given if isinstance(given, dict) else {}))
 FIGURES = pd.read_csv(RESULTS_FIGURES, sep="\t", dtype=str, keep_default_na=False)
 PUBLISHED_TABLES = list(FIGURES["table"].unique())
 
@@ -35,7 +30,8 @@ try:
     check.check_files(workflow.configfiles)
     check.check(config, ROOT / "workflow/schemas/config.schema.yaml")
     RUN_FILTER = run_table.with_quotes(config["run_filter"]) or ""
-    RUN_TABLE = run_table.read(config["runs"], config["split"])
+    RUNS_FILE = users_file(config["runs"])
+    RUN_TABLE = run_table.read(RUNS_FILE, config["split"])
     if workflow.is_main_process:
         check.check_results(config)
     check.check_runs(config, run_table.select(RUN_TABLE, RUN_FILTER), PUBLISHED_TABLES)
@@ -146,14 +142,19 @@ def one_of(names):
 
 
 # --------------------------------------------------------------------------- environment of the jobs
+def program(script):
+    """Return the parameter that is the beginning of a job's command line; see `uncompared`.
+
+    Python looks at no variable of the environment, nor at packages in the user's home: another
+    project's would come before those of this one.
+    """
+    in_conda = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+    return uncompared(["python" if in_conda else sys.executable, "-Es", str(ROOT / script)])
+
+
+# Libraries keep their own files here, so that nothing is written outside results/.
 os.environ.update(
-    # The interpreter of Snakemake is that of the scripts, unless a conda environment comes before it.
-    PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
-    # Not among the parameters: a folder that was moved holds the same files.
-    LOCAL_COPY=config["dataset"]["path"] or "",
-    WEIGHTS_FOLDER=config["weights"]["folder"] or "",
-    # Libraries keep their own files here, so that nothing is written outside results/.
-    **{
+    {
         variable: str(Path("results/cache", folder).absolute())
         for variable, folder in {
             "KERAS_HOME": "keras",
@@ -162,7 +163,7 @@ os.environ.update(
             "JUPYTER_CONFIG_DIR": "jupyter",
             "JUPYTER_RUNTIME_DIR": "jupyter/runtime",
         }.items()
-    },
+    }
 )
 
 
@@ -174,6 +175,7 @@ if workflow.is_main_process and "gpu" not in workflow.global_resources:
         workflow.register_resource("gpu", 1)
 
 # Thousands of inputs, and every job of a plan, are more than anyone reads; -p shows them.
-if workflow.is_main_process and not any(isinstance(f, ShortListing) for f in logger.filters):
+ShortListing = own_module("listing").ShortListing
+if workflow.is_main_process and not IS_MODULE:
     if not (workflow.output_settings.printshellcmds or workflow.output_settings.verbose):
         logger.addFilter(ShortListing(lambda: workflow.dryrun))

@@ -11,9 +11,7 @@ include: "../functions/data.smk"
 
 rule download:
     input:
-        manifest=(
-            "workflow/study/sample_manifest.tsv" if config["dataset"]["source"] == "sample" else []
-        ),
+        manifest=local(MANIFEST) if config["dataset"]["source"] == "sample" else [],
     output:
         raw=directory("results/raw"),
         table="results/raw.tsv",
@@ -29,6 +27,9 @@ rule download:
         runtime=more_each_attempt(240),
     params:
         *code("scripts/download.py", without=sources.modules_of_others(config["dataset"]["source"])),
+        program=program("scripts/download.py"),
+        manifest=uncompared(MANIFEST),
+        path=uncompared(config["dataset"]["path"] or ""),
         settings=source_settings(),
         source=config["dataset"]["source"],
         phantom=as_json(
@@ -36,10 +37,10 @@ rule download:
         ),
     shell:
         r"""
-        python scripts/download.py \
+        {params.program:q} \
             --source {params.source:q} \
-            --path="$LOCAL_COPY" \
-            --manifest workflow/study/sample_manifest.tsv \
+            --path={params.path:q} \
+            --manifest {params.manifest:q} \
             --phantom {params.phantom:q} \
             --threads {threads} \
             --cache results/cache/download \
@@ -69,10 +70,11 @@ rule pack:
         runtime=more_each_attempt(60),
     params:
         *code("scripts/pack.py"),
+        program=program("scripts/pack.py"),
         size=config["image_size"],
     shell:
         r"""
-        python scripts/pack.py \
+        {params.program:q} \
             --raw {input.raw:q} \
             --files {input.files:q} \
             --size {params.size} \
@@ -108,10 +110,11 @@ rule audit:
         runtime=more_each_attempt(60),
     params:
         *code("scripts/audit.py"),
+        program=program("scripts/audit.py"),
         on_defect=config["dataset"]["on_defect"],
     shell:
         r"""
-        python scripts/audit.py \
+        {params.program:q} \
             --raw {input.raw:q} \
             --files {input.files:q} \
             --decoded {input.decoded:q} \

@@ -37,6 +37,7 @@ rule gradcam:
         runtime=more_each_attempt(60),
     params:
         *code("scripts/gradcam.py"),
+        program=program("scripts/gradcam.py"),
         pixels=variant_pixels,
         explain=as_json(config["explain"]),
         batch_size=config["training"]["batch_size"],
@@ -45,7 +46,7 @@ rule gradcam:
         folder=subpath(output.cams, parent=True),
     shell:
         r"""
-        python scripts/gradcam.py \
+        {params.program:q} \
             --model {input.model:q} \
             --predictions {input.predictions:q} \
             --sampling {input.sampling:q} \

@@ -24,6 +24,8 @@ rule weights:
         runtime=more_each_attempt(60),
     params:
         *code("scripts/weights.py"),
+        program=program("scripts/weights.py"),
+        folder=uncompared(config["weights"]["folder"] or ""),
         settings=weights_settings,
         backbone=lambda wildcards: PLAN.weights[wildcards.weights].network["backbone"],
         arguments=lambda wildcards: as_json(PLAN.weights[wildcards.weights].network["arguments"]),
@@ -32,11 +34,11 @@ rule weights:
         backend=KERAS_BACKEND,
     shell:
         r"""
-        python scripts/weights.py \
+        {params.program:q} \
             --backbone {params.backbone:q} \
             --arguments {params.arguments:q} \
             --source {params.source} \
-            --folder="$WEIGHTS_FOLDER" \
+            --folder={params.folder:q} \
             --seed {params.seed} \
             --cache results/cache/weights \
             --record {output.record:q} \
@@ -70,6 +72,7 @@ rule features:
         runtime=more_each_attempt(240),
     params:
         *code("scripts/features.py"),
+        program=program("scripts/features.py"),
         network=features_network("average_pooling"),
         unfreeze="0",
         pixels=lambda wildcards: as_json(config["pixels"][wildcards.pixels]),
@@ -80,7 +83,7 @@ rule features:
         backend=KERAS_BACKEND,
     shell:
         r"""
-        python scripts/features.py \
+        {params.program:q} \
             --network {params.network:q} \
             --unfreeze {params.unfreeze} \
             --weights {input.weights:q} \

@@ -31,11 +31,12 @@ rule evaluate:
         "../../envs/pulmoscan.yaml"
     params:
         *code("scripts/evaluate.py"),
+        program=program("scripts/evaluate.py"),
         threshold=lambda wildcards: as_json(MODELS[wildcards.model].threshold),
         folder=subpath(output.metrics, parent=True),
     shell:
         r"""
-        python scripts/evaluate.py \
+        {params.program:q} \
             --predictions {input.predictions:q} \
             --training {input.training:q} \
             --common {input.common:q} \
@@ -52,7 +53,7 @@ rule evaluate:
 
 rule selection:
     input:
-        runs=config["runs"],
+        runs=local(RUNS_FILE),
         resampling=rules.resampling.output.table,
     output:
         table="results/gathered/selection.tsv",
@@ -64,6 +65,7 @@ rule selection:
         "../../envs/pulmoscan.yaml"
     params:
         *code("scripts/selection.py"),
+        program=program("scripts/selection.py"),
         run_filter=RUN_FILTER,
         seeds=config["seeds"],
         split=config["split"],
@@ -83,7 +85,7 @@ rule selection:
         kinds=as_json({model: kind(model) for model in sorted(set(RUNS["model"]))}),
     shell:
         r"""
-        python scripts/selection.py \
+        {params.program:q} \
             --runs {input.runs:q} \
             --resampling {input.resampling:q} \
             --filter={params.run_filter:q} \
@@ -121,12 +123,13 @@ rule gather:
         runtime=more_each_attempt(30),
     params:
         *code("scripts/gather.py"),
+        program=program("scripts/gather.py"),
         tables=GATHERED,
         tuned=searched_variants(RUNS),
         folder=lambda wildcards, output: Path(output.tables[0]).parent,
     shell:
         r"""
-        python scripts/gather.py \
+        {params.program:q} \
             --selection {input.selection:q} \
             --results results \
             --tables {params.tables} \
@@ -150,10 +153,11 @@ rule gather_explained:
         "../../envs/pulmoscan.yaml"
     params:
         *code("scripts/gather.py"),
+        program=program("scripts/gather.py"),
         folder=subpath(output.table, parent=True),
     shell:
         r"""
-        python scripts/gather.py \
+        {params.program:q} \
             --selection {input.selection:q} \
             --results results \
             --tables explained \
@@ -178,6 +182,7 @@ rule gather_table:
         "../../envs/pulmoscan.yaml"
     params:
         *code("scripts/gather.py"),
+        program=program("scripts/gather.py"),
         tables=OF_A_TABLE,
         runs=lambda wildcards: [
             f"{run.split_name}/{run_table.name(run.model, run.unfreeze, run.variant)}"
@@ -187,7 +192,7 @@ rule gather_table:
         folder=lambda wildcards, output: Path(output.tables[0]).parent,
     shell:
         r"""
-        python scripts/gather.py \
+        {params.program:q} \
             --selection {input.selection:q} \
             --results results \
             --tables {params.tables} \

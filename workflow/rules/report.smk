@@ -29,12 +29,13 @@ rule provenance:
         "../../envs/pulmoscan.yaml"
     params:
         *code("scripts/provenance.py"),
+        program=program("scripts/provenance.py"),
         # No inputs: a benchmark that is lost must not make Snakemake train again.
         benchmarks=shared_benchmarks,
         settings=published_settings(),
     shell:
         r"""
-        python scripts/provenance.py \
+        {params.program:q} \
             --config {params.settings:q} \
             --raw {input.raw:q} \
             --weights {input.weights:q} \
@@ -50,9 +51,12 @@ rule provenance:
 
 rule report:
     input:
-        notebook="notebooks/report.ipynb",
-        template=["notebooks/template/conf.json", "notebooks/template/index.html.j2"],
-        style="scripts/pulmoscan/report/page.css",
+        notebook=local(own_file("notebooks/report.ipynb")),
+        template=[
+            local(own_file("notebooks/template/conf.json")),
+            local(own_file("notebooks/template/index.html.j2")),
+        ],
+        style=local(own_file("scripts/pulmoscan/report/page.css")),
         settings=rules.provenance.output.settings,
         provenance=rules.provenance.output.provenance,
         costs=rules.provenance.output.costs,
@@ -86,15 +90,15 @@ rule report:
         runtime=more_each_attempt(30),
     params:
         *code("notebooks/report.ipynb"),
-        templates=subpath(input.notebook, parent=True),
+        *code("scripts/report.py"),
+        program=program("scripts/report.py"),
+        template=uncompared(own_file("notebooks/template")),
     shell:
         r"""
-        (
-            python -m papermill {input.notebook:q} {output.notebook:q} \
-                -p results results --cwd . --no-progress-bar --log-level WARNING \
-                && python -m nbconvert --to html --no-input --log-level WARN --template template \
-                    --TemplateExporter.extra_template_basedirs={params.templates:q} \
-                    --HTMLExporter.mathjax_url= --HTMLExporter.require_js_url= \
-                    --HTMLExporter.jquery_url= {output.notebook:q}
-        ) 2>&1 | tee {log:q}
+        {params.program:q} \
+            --notebook {input.notebook:q} \
+            --template {params.template:q} \
+            --results results \
+            --output {output.notebook:q} \
+            2>&1 | tee {log:q}
         """

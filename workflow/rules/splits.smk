@@ -22,10 +22,11 @@ rule split:
         "../../envs/pulmoscan.yaml"
     params:
         *code("scripts/split.py"),
+        program=program("scripts/split.py"),
         scheme=lambda wildcards: as_json(SCHEMES[wildcards.split]),
     shell:
         r"""
-        python scripts/split.py \
+        {params.program:q} \
             --images {input.images:q} \
             --scheme {params.scheme:q} \
             --output {output.table:q} \
@@ -50,12 +51,13 @@ checkpoint sampling:
         "../../envs/pulmoscan.yaml"
     params:
         *code("scripts/sampling.py"),
+        program=program("scripts/sampling.py"),
         settings=lambda wildcards: as_json(config["samplings"][wildcards.sampling]),
         shares=lambda wildcards: as_json(split_schemes.shares(SCHEMES[wildcards.split])),
         on_shortfall=config["dataset"]["on_shortfall"],
     shell:
         r"""
-        python scripts/sampling.py \
+        {params.program:q} \
             --name {wildcards.sampling:q} \
             --split {input.split:q} \
             --settings {params.settings:q} \
@@ -69,7 +71,7 @@ checkpoint sampling:
 
 # Otherwise nothing waits for the counts, and Snakemake plans everything behind a checkpoint twice.
 if config["dataset"]["on_shortfall"] == "fail":
-    workflow.get_rule("sampling").is_checkpoint = False
+    rules.sampling.rule.is_checkpoint = False
 
 
 rule resampling:
@@ -89,9 +91,10 @@ rule resampling:
         "../../envs/pulmoscan.yaml"
     params:
         *code("scripts/resampling.py"),
+        program=program("scripts/resampling.py"),
     shell:
         r"""
-        python scripts/resampling.py \
+        {params.program:q} \
             --counts {input.counts:q} \
             --output {output.table:q} \
             2>&1 | tee {log:q}

@@ -29,6 +29,7 @@ rule tune:
     params:
         *code("scripts/tune.py"),
         *code_of_features(),
+        program=program("scripts/tune.py"),
         inputs=network_options,
         network=lambda wildcards: as_json(MODELS[wildcards.model].network),
         tune=lambda wildcards: as_json(MODELS[wildcards.model].tune),
@@ -42,7 +43,7 @@ rule tune:
         folder=subpath(output.best, parent=True),
     shell:
         r"""
-        python scripts/tune.py {params.inputs:q} \
+        {params.program:q} {params.inputs:q} \
             --network {params.network:q} \
             --tune {params.tune:q} \
             --unfreeze {params.unfreeze} \
@@ -80,6 +81,7 @@ rule train:
     params:
         *code("scripts/train.py"),
         *code_of_features(),
+        program=program("scripts/train.py"),
         inputs=network_options,
         network=lambda wildcards: as_json(MODELS[wildcards.model].network),
         pixels=variant_pixels,
@@ -91,7 +93,7 @@ rule train:
         folder=subpath(output.model, parent=True),
     shell:
         r"""
-        python scripts/train.py {params.inputs:q} \
+        {params.program:q} {params.inputs:q} \
             --network {params.network:q} \
             --unfreeze {wildcards.unfreeze} \
             --pixels {params.pixels:q} \
@@ -125,12 +127,13 @@ rule classify:
         runtime=more_each_attempt(60),
     params:
         *code("scripts/classify.py"),
+        program=program("scripts/classify.py"),
         classifier=lambda wildcards: as_json(MODELS[wildcards.model].classifier),
         pixels=variant_pixels,
         folder=subpath(output.predictions, parent=True),
     shell:
         r"""
-        python scripts/classify.py \
+        {params.program:q} \
             --classifier {params.classifier:q} \
             --pixels {params.pixels:q} \
             --seed {wildcards.seed} \

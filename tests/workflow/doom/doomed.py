@@ -15,14 +15,11 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-NOTEBOOK = (["-m", "papermill"], ["-m", "nbconvert"])  # the two commands of the report
-
 
 def stage_of(words: list[str]) -> str | None:
     """Return the stage that a command line of Python is a job of, None where it is none."""
-    if words[1:2] and words[1].startswith("scripts/"):
-        return Path(words[1]).stem
-    return "report" if words[1:3] in NOTEBOOK else None
+    program = Path(next((word for word in words[1:] if not word.startswith("-")), ""))
+    return program.stem if program.parent.name == "scripts" else None
 
 
 def take(folder: Path, stage: str) -> Path | None:

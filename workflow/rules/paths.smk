@@ -1,0 +1,91 @@
+"""Where things are: the workflow's own files beside its Snakefile, the user's in the working folder.
+
+Snakemake runs in the working folder: that of the shell, or --directory. Results lie there, and paths
+in the configuration are relative to it. The Snakefile may be elsewhere, and may be a module of another
+workflow, whose `workflow.basedir` is not ours.
+"""
+
+import os
+import sys
+from copy import deepcopy
+from importlib import util
+from pathlib import Path
+
+from snakemake.common.configfile import load_configfile
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
+
+if not workflow.current_basedir.is_local:
+    raise WorkflowError(
+        "PulmoSCAN runs programs from its own folder: clone it, and name the Snakefile of the clone"
+    )
+ROOT = Path(workflow.current_basedir).resolve().parents[1]
+IS_MODULE = not workflow.modifier.is_main_snakefile()
+
+
+def own_file(name):
+    """Return the path of a file of the workflow from the working folder.
+
+    It is relative where one folder lies in the other, so that they can be moved together: Snakemake
+    compares the names of inputs.
+    """
+    folder = Path.cwd()
+    near = folder.is_relative_to(ROOT) or ROOT.is_relative_to(folder)
+    return os.path.relpath(ROOT / name) if near else str(ROOT / name)
+
+
+def users_file(name):
+    """Return a path of the configuration: of the user's file, else of the workflow's file so named."""
+    return own_file(name) if not Path(name).exists() and (ROOT / name).exists() else name
+
+
+def uncompared(value):
+    """Return a parameter that reruns nothing: Snakemake does not compare functions of the inputs.
+
+    For paths: a folder that was moved holds the same files.
+    """
+    return lambda wildcards, input: value
+
+
+def own_module(name):
+    """Return a Python module of this folder, whose name may be that of another workflow's module."""
+    spec = util.spec_from_file_location(f"pulmoscan_{name}", ROOT / "workflow" / f"{name}.py")
+    loaded = util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+def laid_over(base, settings):
+    """Return a configuration with another one laid over it, as Snakemake does it; both are kept."""
+    merged = deepcopy(base)
+    update_config(merged, deepcopy(settings))
+    return merged
+
+
+def retyped(settings, given):
+    """Return those settings that --config gave, with the types of YAML.
+
+    Snakemake leaves numbers inside a list or mapping of --config as text.
+    """
+    if isinstance(given, dict):
+        known = given.keys() & settings.keys() if isinstance(settings, dict) else ()
+        return {key: retyped(settings[key], given[key]) for key in known}
+    return schema.typed(given) if given == settings else settings
+
+
+# A name in braces is a wildcard for Snakemake, wherever a path is built.
+for folder in (ROOT, Path.cwd()):
+    if set("{}") & set(str(folder)):
+        raise WorkflowError(f"{folder}: Snakemake cannot work with braces in a path: rename it")
+
+# Behind everything else: the names of our scripts are not those of another workflow's modules.
+if str(ROOT / "scripts") not in sys.path:
+    sys.path.append(str(ROOT / "scripts"))
+import pulmoscan
+from pulmoscan.config import schema
+
+if not Path(pulmoscan.__file__).is_relative_to(ROOT):
+    raise WorkflowError(
+        f"{Path(pulmoscan.__file__).parent} and {ROOT} are two copies of PulmoSCAN in one workflow: "
+        "import the same one twice"
+    )
