@@ -1,7 +1,7 @@
 """Write docs/configuration.md: every key of the configuration, as its schema describes it.
 
 `make docs` runs it after a change of workflow/schemas/config.schema.yaml or config.yaml. What there
-is of layers, backbones and classifiers is read from the modules that build them.
+is of steps, layers, backbones and classifiers is read from the modules that build them.
 """
 
 import sys
@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from pulmoscan.config import schema  # noqa: E402
+from pulmoscan.inputs import enhancement  # noqa: E402
 from pulmoscan.networks import backbones, classifiers, layers  # noqa: E402
 
 PAGE = ROOT / "docs/configuration.md"
@@ -47,17 +48,32 @@ In the tables below, `<name>` stands for a name of your choice, made of letters,
 dashes and underscores, and `<n>` for a position in a list, counted from 0. Defaults are those of
 `config.yaml`.
 """
+STEPS = """\
+## Steps of enhance
+
+A step is a word, which takes the defaults, or a mapping of the step to its value or its options:
+`blur`, `{blur: 5}`, `{clahe: {clip: 2.0, tiles: 8}}`. They see the image as packed, after what the
+`region` hides is black.
+"""
+MEANINGS_OF_STEPS = {
+    "equalize": "the histogram of the whole image is equalised",
+    "clahe": "contrast-limited adaptive histogram equalisation",
+    "blur": "Gaussian blur of `size` x `size` pixels",
+    "gamma": "grey levels, as shares of white, are raised to `exponent`",
+}
 LAYERS = """\
 ## Layers
 
 A head or an architecture is a list of layers in the order of the network. A layer without options
 is a word; any other is a mapping of its kind to its size, with its options beside it:
-`{conv2d: 16, kernel: 5}`. A head begins with `average_pooling` or `flatten`. An architecture has
-one of them, with only `dense`, `dropout` and `batch_normalization` after it. Any value may be a
-`$name` that the model's `tune` searches. The layer of the classes is added at the end.
+`{conv2d: 16, kernel: 5}`. Each has one of `average_pooling`, `global_max_pooling` and `flatten`,
+with only `dense`, `dropout` and `batch_normalization` after it. A head begins with it, or with
+`max_pooling`. Any value may be a `$name` that the model's `tune` searches. The layer of the classes
+is added at the end.
 """
 MEANINGS = {
     "average_pooling": "the mean of every map",
+    "global_max_pooling": "the maximum of every map",
     "flatten": "all values as one vector",
     "max_pooling": "the maximum of every 2 x 2 pixels, or of two neighbours in a histogram",
     "batch_normalization": "normalisation by the statistics of the batch",
@@ -170,6 +186,10 @@ def page() -> str:
     config = yaml.load(CONFIG.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     options = {word: {} for word in layers.WORDS} | dict(layers.DEFAULTS)
     of_layers = [[f"`{kind}`", _named(options[kind]), MEANINGS[kind]] for kind in sorted(options)]
+    of_steps = [
+        [f"`{name}`", ", ".join(map(_option, step.options.items())), MEANINGS_OF_STEPS[name]]
+        for name, step in enhancement.STEPS.items()
+    ]
     activations = _either([f"`{name}`" for name in layers.ACTIVATIONS])
     of_backbones = [
         [f"`{name}`", str(known.layers), f"{known.smallest} px", _listed(known.arguments)]
@@ -181,6 +201,8 @@ def page() -> str:
     parts = [
         TITLE,
         *Reference(schema.load(SCHEMA), config).sections(),
+        STEPS,
+        _table(["step", "options, their limits and defaults", "what it does"], of_steps),
         LAYERS,
         _table(["layer", "options and their defaults", "what it is"], of_layers),
         f"`activation` is {activations}; `l2` is a penalty on the weights.",
@@ -190,6 +212,12 @@ def page() -> str:
         _table(["classifier", "arguments"], of_classifiers),
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _option(item: tuple[str, enhancement.Option]) -> str:
+    name, option = item
+    default = "no default" if option.default is None else f"default {option.default}"
+    return f"`{name}`: {option.kind} from {option.low:g} to {option.high:g}, {default}"
 
 
 def _definition(node: Mapping) -> str:

@@ -16,6 +16,7 @@ from pulmoscan.config import models, origin, places, schema
 from pulmoscan.config import runs as run_table
 from pulmoscan.data import samplings, splits
 from pulmoscan.data.layout import CLASSES, POSITIVE, canonical_image
+from pulmoscan.inputs import enhancement
 from pulmoscan.networks import backbones
 
 
@@ -70,6 +71,9 @@ def _reference_problems(config: Mapping) -> Iterator[str]:
             yield from _unknown(f"variants.{name}.{part}", variant[part], known)
         if variant.get("augment") and "reduce" in config["pixels"].get(variant["pixels"], {}):
             yield f"config: variants.{name}.augment: histograms cannot be augmented"
+    for name, kind in config["pixels"].items():
+        for problem in enhancement.problems(kind.get("enhance", ())):
+            yield f"config: pixels.{name}.enhance: {problem}"
     yield from (f"config: {problem}" for problem in models.problems(config))
     for name, sampling in config["samplings"].items():
         classes = sampling.get("classes")

@@ -100,7 +100,6 @@ def load(path: str | Path) -> dict[str, Any]:
     # One registry says what there is: a new kind of pixels is a function in it.
     kinds = loaded["properties"]["pixels"]["additionalProperties"]["properties"]
     kinds["region"]["enum"] = list(pixels.REGIONS)
-    kinds["enhance"]["items"]["enum"] = list(pixels.STEPS)
     kinds["reduce"]["enum"] = list(pixels.REDUCTIONS)
     return loaded
 

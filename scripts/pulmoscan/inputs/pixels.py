@@ -1,10 +1,10 @@
 """What an image shows to a network: a pure function of the packed image and its mask.
 
 An entry of ``pixels:`` in the configuration names a ``region`` (where the image is kept; elsewhere
-it is black), then the steps of ``enhance`` in their order, and optionally a ``reduce`` that
-replaces the image. `REGIONS`, `STEPS` and `REDUCTIONS` list them all: a new one is a function and
-an entry here. They are applied when a batch is read, so no array is stored for each kind of
-pixels.
+it is black), then the steps of ``enhance`` in their order (see `enhancement`), and optionally a
+``reduce`` that replaces the image. `REGIONS` and `REDUCTIONS` list them all: a new one is a
+function and an entry here. They are applied when a batch is read, so no array is stored for each
+kind of pixels.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Union
 
 import cv2
 import numpy as np
+
+from pulmoscan.inputs import enhancement
 
 if TYPE_CHECKING:
     from pulmoscan.storage.arrays import NpyFile
@@ -35,16 +37,6 @@ def full(images: np.ndarray, masks: np.ndarray) -> np.ndarray:
     return np.array(images)
 
 
-def equalize(image: np.ndarray) -> np.ndarray:
-    """Return an image (s x s uint8) whose histogram is equalised."""
-    return cv2.equalizeHist(image)
-
-
-def blur(image: np.ndarray) -> np.ndarray:
-    """Return an image (s x s uint8) after a Gaussian blur of 5 x 5 pixels."""
-    return cv2.GaussianBlur(image, (5, 5), 0)
-
-
 def histograms(images: np.ndarray) -> np.ndarray:
     """Return each image's counts of grey levels without the zeros, scaled to 0..1 by min and max.
 
@@ -65,11 +57,9 @@ def histograms(images: np.ndarray) -> np.ndarray:
 
 
 Region = Callable[[np.ndarray, np.ndarray], np.ndarray]  # images, masks -> images, n x s x s uint8
-Step = Callable[[np.ndarray], np.ndarray]  # image -> image, s x s uint8
 Reduction = Callable[[np.ndarray], np.ndarray]  # images, n x s x s uint8 -> n x ...
 
 REGIONS: Mapping[str, Region] = {"lungs": lungs, "outside": outside, "full": full}
-STEPS: Mapping[str, Step] = {"equalize": equalize, "blur": blur}
 REDUCTIONS: Mapping[str, Reduction] = {"histogram": histograms}
 
 
@@ -95,9 +85,9 @@ def apply(
     if images.shape != masks.shape:
         raise ValueError(f"images of shape {images.shape} but masks of shape {masks.shape}")
     shown = REGIONS[settings["region"]](images, masks)
-    for step in settings.get("enhance", ()):
+    if enhance := settings.get("enhance"):
         for index, image in enumerate(shown):
-            shown[index] = STEPS[step](image)
+            shown[index] = enhancement.apply(image, enhance)
     if "reduce" in settings:
         return REDUCTIONS[settings["reduce"]](shown)
     return _resized(shown, size)

@@ -1,11 +1,12 @@
 """Layers as the configuration writes them: heads of backbones, and networks of our own.
 
-A list of layers holds words (`average_pooling`, `flatten`, `max_pooling`, `batch_normalization`)
-and mappings of one kind with its options: `{conv2d: 16, kernel: 5}`, `{dense: 128, l2: 0.01}`,
-`{dropout: 0.2}`. `{dense: 0}` and `{dropout: 0}` leave the layer out, and a text `$name` stands for
-a value that is chosen later (see `hyperparameters`). The first layer after which there are no maps
-any more, `average_pooling` or `flatten`, is called the joint. Keras is imported only where layers
-are built, since lists are checked while the Snakefile is parsed.
+A list of layers holds words (`average_pooling`, `global_max_pooling`, `flatten`, `max_pooling`,
+`batch_normalization`) and mappings of one kind with its options: `{conv2d: 16, kernel: 5}`,
+`{dense: 128, l2: 0.01}`, `{dropout: 0.2}`. `{dense: 0}` and `{dropout: 0}` leave the layer out, and
+a text `$name` stands for a value that is chosen later (see `hyperparameters`). The first layer
+after which there are no maps any more, such as `average_pooling` or `flatten`, is called the joint.
+Keras is imported only where layers are built, since lists are checked while the Snakefile is
+parsed.
 """
 
 import re
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     import keras
 
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "elu", "selu", "gelu", "swish", "linear")
-JOINTS = ("average_pooling", "flatten")  # from maps or series to one vector
+# From maps or series to one vector.
+JOINTS = ("average_pooling", "global_max_pooling", "flatten")
 WORDS = (*JOINTS, "max_pooling", "batch_normalization")
 CONVOLUTIONS = ("conv1d", "conv2d")
 CONVOLUTION_DEFAULTS = {"kernel": 3, "strides": 1, "activation": "relu"}
@@ -43,7 +45,7 @@ PREFIXES = {
     "batch_normalization": "normalization",
 }
 POOLED = "pooled"
-NAMES = {"average_pooling": POOLED, "flatten": "flatten"}
+NAMES = {"average_pooling": POOLED, "global_max_pooling": "max_pooled", "flatten": "flatten"}
 
 
 def problems(layers: Any, head: bool) -> list[str]:
@@ -124,9 +126,9 @@ def apply(x: "keras.KerasTensor", layers: Sequence) -> "keras.KerasTensor":
     """Return a tensor after these layers, a valid list (see `problems`) without ``$names``.
 
     Layers are named by kind and number (``conv_1``, ``pool_1``, ``dense_1``, ``normalization_1``),
-    a single dropout is ``dropout``, and the joints are ``flatten`` and ``pooled``. A layer that is
-    left out is not counted: the network is the same as without its entry. Raises ``ValueError`` for
-    a layer for which the tensor before it has no room.
+    a single dropout is ``dropout``, and the joints are ``pooled``, ``max_pooled`` and ``flatten``.
+    A layer that is left out is not counted: the network is the same as without its entry. Raises
+    ``ValueError`` for a layer for which the tensor before it has no room.
 
     Example:
         >>> import keras
@@ -211,10 +213,12 @@ def _expected(key: str, value: Any) -> str:
 def _order_problems(kinds: Sequence[str], head: bool) -> Iterator[str]:
     """Yield what is wrong with the order of layers that are valid one by one."""
     joints = [index for index, kind in enumerate(kinds) if kind in JOINTS]
-    either = " or ".join(JOINTS)
-    if head and joints[:1] != [0]:
-        yield f"a head begins with {either}"
+    either = f"{', '.join(JOINTS[:-1])} or {JOINTS[-1]}"
+    if head and kinds[:1] != ["max_pooling"] and joints[:1] != [0]:
+        yield f"a head begins with {', '.join(JOINTS)} or max_pooling"
         return
+    if head and "conv1d" in kinds:
+        yield "conv1d is for histograms, and a backbone takes images"
     if not joints:
         yield f"no {either}: one of them goes between the maps and the classes"
         return
@@ -281,9 +285,9 @@ def _layer(entry: Any, name: str, series: bool) -> "keras.layers.Layer":
         return keras.layers.Dropout(options[kind], name=name)
     if kind == "max_pooling":
         return (keras.layers.MaxPooling1D if series else keras.layers.MaxPooling2D)(name=name)
-    if kind == "average_pooling":
-        average = keras.layers.GlobalAveragePooling1D if series else None
-        return (average or keras.layers.GlobalAveragePooling2D)(name=name)
+    if kind in ("average_pooling", "global_max_pooling"):
+        pooling = "GlobalAveragePooling" if kind == "average_pooling" else "GlobalMaxPooling"
+        return getattr(keras.layers, pooling + ("1D" if series else "2D"))(name=name)
     if kind == "flatten":
         return keras.layers.Flatten(name=name)
     return keras.layers.BatchNormalization(name=name)

@@ -100,7 +100,7 @@ def test_the_full_study_is_right(config, schema):
             "heart",
             "pixels.lungs.region: 'heart' is not one of lungs, outside",
         ),
-        ("pixels/lungs/enhance", ["sharpen"], "pixels.lungs.enhance.0: 'sharpen' is not one of"),
+        ("pixels/lungs/enhance", ["sharpen"], "pixels.lungs.enhance: step 1: no step"),
         ("variants/lungs/sampling", "balnced", "no 'balnced': did you mean 'balanced'?"),
         (
             "variants/lungs/pixels",

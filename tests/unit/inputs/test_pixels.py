@@ -105,12 +105,6 @@ def test_rows_are_read_a_batch_at_a_time(batch, monkeypatch):
     assert pixels.apply_to_rows(images, masks, rows[:0], settings).shape == (0, 256)
 
 
-def test_a_new_step_needs_an_entry_in_the_registry_only(batch, monkeypatch):
-    monkeypatch.setattr(pixels, "STEPS", pixels.STEPS | {"invert": lambda image: 255 - image})
-    shown = pixels.apply(*batch, {"region": "full", "enhance": ["invert"]})
-    np.testing.assert_array_equal(shown, 255 - batch[0])
-
-
 def test_masks_of_another_shape_are_refused(batch):
     images, masks = batch
     with pytest.raises(ValueError, match="masks of shape"):
