@@ -1,4 +1,4 @@
-"""The pre-trained networks of the study, as `keras.applications` builds them, without their top.
+"""The pre-trained networks of `keras.applications`, without their top.
 
 A backbone is always built with ``weights=None`` and filled afterwards, so that it is the same
 network wherever its weights come from. Keras is imported only where a network is built: the
@@ -11,6 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from pulmoscan.networks import published_weights
 
 if TYPE_CHECKING:
     import keras
@@ -33,48 +35,33 @@ PREPROCESSING: dict[str, tuple[tuple[float, ...], tuple[float, ...]] | None] = {
     "inside": None,  # the network scales its input itself
 }
 
-HOST = "https://storage.googleapis.com/"
-# Where Keras publishes weights without the top, below HOST, by family; the rest is KERNELS.
-KERNELS = (
-    "tensorflow/keras-applications/{family}/{name}_weights_tf_dim_ordering_tf_kernels_notop.h5"
-)
-ADDRESSES = {
-    "mobilenet": "tensorflow/keras-applications/mobilenet/mobilenet_{width}_224_tf_no_top.h5",
-    "mobilenet_v2": (
-        "tensorflow/keras-applications/mobilenet_v2/"
-        "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{width}_224_no_top.h5"
-    ),
-    "efficientnet": "keras-applications/{name}_notop.h5",
-}
-# The widths (``alpha``) that are published, as the names of the files spell them.
-WIDTHS = {
-    "mobilenet": {1.0: "1_0", 0.75: "7_5", 0.5: "5_0", 0.25: "2_5"},
-    "mobilenet_v2": {alpha: str(alpha) for alpha in (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)},
-}
 WEIGHTS_SIZE = 224  # pixels of the input that a network has while its weights are read or drawn
 # Arguments of the constructors that change a network without its top, by family.
-ARGUMENTS = {"mobilenet": ("alpha", "depth_multiplier"), "mobilenet_v2": ("alpha",)}
+ARGUMENTS = {
+    "mobilenet": ("alpha", "depth_multiplier"),
+    "mobilenet_v2": ("alpha",),
+    "mobilenet_v3": ("alpha",),
+}
 # The first layer of MobileNet has 32 x alpha filters; that of V2 keeps at least eight.
 NARROWEST = {"mobilenet": 1 / 32}
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A network without its top, and what is published of it.
+    """A network without its top.
 
     Attributes:
         layers: number of layers as Keras counts them, input and preprocessing included.
         preprocessing: key of ``PREPROCESSING``.
         smallest: smallest input in pixels.
-        family: networks of one family are published in one place and take the same arguments.
-        md5: hash that Keras checks; it checks none of MobileNet's files.
+        family: networks of one family are published in one place (see `published_weights`) and take
+            the same arguments.
     """
 
     layers: int
     preprocessing: str
     smallest: int
     family: str
-    md5: str | None = None
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -86,22 +73,47 @@ class Backbone:
 BACKBONES = {
     name: Backbone(*row)
     for name, *row in (
-        # name          layers  scaling  smallest  family          MD5 of the published weights
-        ("VGG16",           19, "caffe",  32, "vgg16",        "6d6bbae143d832006294945121d1f1fc"),
-        ("VGG19",           22, "caffe",  32, "vgg19",        "253f8cb515780f3b799900260a226db6"),
-        ("Xception",       132, "tf",     71, "xception",     "b0042744bf5b25fce3cb969f33bebb97"),
-        ("ResNet50",       175, "caffe",  32, "resnet",       "4d473c1dd8becc155b73f8504c6f6626"),
-        ("ResNet101",      345, "caffe",  32, "resnet",       "88cf7a10940856eca736dc7b7e228a21"),
-        ("ResNet50V2",     190, "tf",     32, "resnet",       "fac2f116257151a9d068a22e544a4917"),
-        ("ResNet101V2",    377, "tf",     32, "resnet",       "c0ed64b8031c3730f411d2eb4eea35b5"),
-        ("ResNet152V2",    564, "tf",     32, "resnet",       "ed17cf2e0169df9d443503ef94b23b33"),
-        ("DenseNet121",    427, "torch",  32, "densenet",     "30ee3e1110167f948a6b9946edeeb738"),
-        ("DenseNet201",    707, "torch",  32, "densenet",     "c13680b51ded0fb44dff2d8f86ac8bb1"),
-        ("MobileNet",       86, "tf",     32, "mobilenet"),
-        ("MobileNetV2",    154, "tf",     32, "mobilenet_v2"),
-        ("EfficientNetB0", 237, "inside", 32, "efficientnet", "50bc09e76180e00e4465e1a485ddc09d"),
-        ("EfficientNetB1", 339, "inside", 32, "efficientnet", "74c4e6b3e1f6a1eea24c589628592432"),
-        ("EfficientNetB7", 813, "inside", 32, "efficientnet", "cbcfe4450ddf6f3ad90b1b398090fe4a"),
+        # name              layers  scaling   smallest  family
+        ("VGG16",                 19,  "caffe",       32,  "vgg16"),
+        ("VGG19",                 22,  "caffe",       32,  "vgg19"),
+        ("Xception",             132,  "tf",          71,  "xception"),
+        ("ResNet50",             175,  "caffe",       32,  "resnet"),
+        ("ResNet101",            345,  "caffe",       32,  "resnet"),
+        ("ResNet152",            515,  "caffe",       32,  "resnet"),
+        ("ResNet50V2",           190,  "tf",          32,  "resnet"),
+        ("ResNet101V2",          377,  "tf",          32,  "resnet"),
+        ("ResNet152V2",          564,  "tf",          32,  "resnet"),
+        ("DenseNet121",          427,  "torch",       32,  "densenet"),
+        ("DenseNet169",          595,  "torch",       32,  "densenet"),
+        ("DenseNet201",          707,  "torch",       32,  "densenet"),
+        ("InceptionV3",          311,  "tf",          75,  "inception_v3"),
+        ("InceptionResNetV2",    780,  "tf",          75,  "inception_resnet_v2"),
+        ("NASNetMobile",         769,  "tf",          32,  "nasnet"),
+        ("NASNetLarge",         1039,  "tf",          32,  "nasnet"),
+        ("MobileNet",             86,  "tf",          32,  "mobilenet"),
+        ("MobileNetV2",          154,  "tf",          32,  "mobilenet_v2"),
+        ("MobileNetV3Small",     157,  "inside",      32,  "mobilenet_v3"),
+        ("MobileNetV3Large",     187,  "inside",      32,  "mobilenet_v3"),
+        ("EfficientNetB0",       237,  "inside",      32,  "efficientnet"),
+        ("EfficientNetB1",       339,  "inside",      32,  "efficientnet"),
+        ("EfficientNetB2",       339,  "inside",      32,  "efficientnet"),
+        ("EfficientNetB3",       384,  "inside",      32,  "efficientnet"),
+        ("EfficientNetB4",       474,  "inside",      32,  "efficientnet"),
+        ("EfficientNetB5",       576,  "inside",      32,  "efficientnet"),
+        ("EfficientNetB6",       666,  "inside",      32,  "efficientnet"),
+        ("EfficientNetB7",       813,  "inside",      32,  "efficientnet"),
+        ("EfficientNetV2B0",     270,  "inside",      32,  "efficientnet_v2"),
+        ("EfficientNetV2B1",     334,  "inside",      32,  "efficientnet_v2"),
+        ("EfficientNetV2B2",     349,  "inside",      32,  "efficientnet_v2"),
+        ("EfficientNetV2B3",     409,  "inside",      32,  "efficientnet_v2"),
+        ("EfficientNetV2S",      513,  "inside",      32,  "efficientnet_v2"),
+        ("EfficientNetV2M",      740,  "inside",      32,  "efficientnet_v2"),
+        ("EfficientNetV2L",     1028,  "inside",      32,  "efficientnet_v2"),
+        ("ConvNeXtTiny",         133,  "inside",      32,  "convnext"),
+        ("ConvNeXtSmall",        259,  "inside",      32,  "convnext"),
+        ("ConvNeXtBase",         259,  "inside",      32,  "convnext"),
+        ("ConvNeXtLarge",        259,  "inside",      32,  "convnext"),
+        ("ConvNeXtXLarge",       259,  "inside",      32,  "convnext"),
     )
 }
 # fmt: on
@@ -145,7 +157,7 @@ def published_url(backbone: str, arguments: Mapping | None = None) -> str:
     """
     family = BACKBONES[backbone].family
     alpha = float((arguments or {}).get("alpha", 1.0))
-    widths = WIDTHS.get(family, {1.0: ""})
+    widths = published_weights.WIDTHS.get(family, {1.0: ""})
     if alpha not in widths:
         raise ValueError(
             f"Keras publishes no weights of {backbone} with alpha {alpha:g}: "
@@ -155,8 +167,7 @@ def published_url(backbone: str, arguments: Mapping | None = None) -> str:
         raise ValueError(
             f"Keras publishes no weights of {backbone} with depth_multiplier {depth}: only with 1"
         )
-    address = ADDRESSES.get(family, KERNELS)
-    return HOST + address.format(family=family, name=backbone.lower(), width=widths[alpha])
+    return published_weights.address(backbone, family, widths[alpha])
 
 
 def find_file(folder: str | Path, backbone: str, arguments: Mapping | None = None) -> Path:

@@ -1,6 +1,6 @@
 """Which layers of a network a run trains, and where the network is cut before the first of them."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pulmoscan.networks import heads
 from pulmoscan.networks.build import Network
@@ -67,13 +67,15 @@ def frozen_part(network: Network) -> "keras.Model | None":
     """
     import keras
 
+    nodes = _nodes(network.model)
     maker = {}  # layer that makes a tensor, by the tensor's id
     trained = {id(layer) for layer in network.head}
     tensors = []
-    for layer in network.model.layers:  # Keras lists a layer after all that it depends on
-        sources = [] if isinstance(layer, keras.layers.InputLayer) else _tensors(layer.input)
+    # Keras lists an operation after all that it depends on. Not all are layers: MobileNetV3 adds 3.
+    for layer in network.model.operations:
+        sources = nodes[id(layer)].input_tensors
         fed_by_trained = [id(maker[id(tensor)]) in trained for tensor in sources]
-        if any(fed_by_trained) or (layer.trainable and layer.weights):
+        if any(fed_by_trained) or _trains(layer):
             trained.add(id(layer))
         if id(layer) in trained:
             known = {id(tensor) for tensor in tensors}
@@ -82,7 +84,7 @@ def frozen_part(network: Network) -> "keras.Model | None":
                 for tensor, inside in zip(sources, fed_by_trained, strict=True)
                 if not inside and id(tensor) not in known
             ]
-        maker[id(layer.output)] = layer
+        maker[id(nodes[id(layer)].output_tensors[0])] = layer
     if not any(layer.weights and id(layer) not in trained for layer in network.model.layers):
         return None
     return keras.Model(network.model.input, tensors or [network.model.output], name="frozen")
@@ -96,7 +98,7 @@ def crossing(frozen: "keras.Model | None") -> list[dict]:
     """
     if frozen is None:
         return []
-    makers = {id(layer.output): layer.name for layer in frozen.layers}
+    makers = {id(node.output_tensors[0]): node.operation.name for node in _nodes(frozen).values()}
     return [
         {"layer": makers[id(tensor)], "shape": list(tensor.shape[1:])} for tensor in frozen.outputs
     ]
@@ -111,5 +113,16 @@ def joined(network: Network, frozen: "keras.Model | None", trained: "keras.Model
     return keras.Model(network.model.input, trained(frozen(network.model.input, training=False)))
 
 
-def _tensors(value: object) -> list:
-    return list(value) if isinstance(value, (list, tuple)) else [value]
+def _trains(operation: Any) -> bool:
+    return getattr(operation, "trainable", False) and bool(operation.weights)
+
+
+def _nodes(model: "keras.Model") -> dict[int, Any]:
+    """Return what each layer of a network takes and gives in it, by the layer's id.
+
+    ``layer.input`` and ``layer.output`` say the same, except where a layer is a network itself, as
+    the stem of ConvNeXt is: there they are what its first layer takes and its last one gives.
+    """
+    # Keras has no public name for the nodes of a graph.
+    levels = model._nodes_by_depth.values()
+    return {id(node.operation): node for nodes in levels for node in nodes}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from pulmoscan.networks import backbones
+from pulmoscan.networks import backbones, published_weights
 from pulmoscan.networks.backbones import WEIGHTS_SIZE
 from pulmoscan.storage import digests
 from pulmoscan.storage.atomic import writing
@@ -53,7 +53,7 @@ def fetch(backbone: str, arguments: Mapping, cache: Path) -> Path:
             url,
             cache_dir=cache,
             cache_subdir="models",
-            file_hash=backbones.BACKBONES[backbone].md5 or sha256,
+            file_hash=published_weights.HASHES.get(name, sha256),
         )
     except ValueError as error:
         path.unlink(missing_ok=True)
@@ -78,7 +78,9 @@ def read(backbone: str, arguments: Mapping, path: Path) -> "keras.Model":
     """
     model = backbones.build(backbone, arguments, WEIGHTS_SIZE)
     backbones.load_weights(model, backbone, arguments, path)
-    if not path.name.endswith(".weights.h5") or is_unfolded(model):
+    if backbones.BACKBONES[backbone].family == "efficientnet" and (
+        not path.name.endswith(".weights.h5") or is_unfolded(model)
+    ):
         fold_rescaling(model)
     return model
 
@@ -125,7 +127,6 @@ def fold_rescaling(model: "keras.Model") -> None:
     Built with ``weights="imagenet"``, Keras multiplies the normalised input by 1/sqrt(deviation)
     (keras/src/applications/efficientnet.py, "Build stem"); built without weights it does not. As
     Normalization divides by the square root of its variance, variance * deviation does the same.
-    A network without Normalization is left as it is.
     """
     for layer in model.layers:
         if type(layer).__name__ == "Normalization":

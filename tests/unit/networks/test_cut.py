@@ -96,6 +96,16 @@ def test_layers_that_train() -> None:
         ("MobileNet", 32, "1", "dense_1", ["pooled"]),  # a ReLU: nothing to train in it
         ("MobileNet", 32, "19", "conv_dw_11", ["conv_pw_10_relu"]),
         ("Xception", 72, "27", "block12_sepconv1", ["add_9", "block12_sepconv1_act"]),
+        # It computes with operations that are not layers.
+        (
+            *("MobileNetV3Small", 32, "22", "expanded_conv_9_project"),
+            ["expanded_conv_8_project_bn", "expanded_conv_9_squeeze_excite_mul"],
+        ),
+        # Its stem and its downsampling blocks are networks inside the network.
+        (
+            *("ConvNeXtTiny", 32, "20", "convnext_tiny_stage_3_block_0_pointwise_conv_1"),
+            ["convnext_tiny_downsampling_block_2", "convnext_tiny_stage_3_block_0_layernorm"],
+        ),
     ],
 )
 def test_cut_network_gives_what_the_whole_gives(

@@ -4,7 +4,7 @@ import http.server
 import shutil
 import threading
 from collections.abc import Iterator
-from hashlib import md5, sha256
+from hashlib import sha256
 from pathlib import Path
 
 import h5py
@@ -257,11 +257,6 @@ def test_wrong_and_damaged_files_in_a_folder(tmp_path: Path, name: str) -> None:
             script.main(line)
         assert "\n" not in str(error.value)
     assert not (tmp_path / "out").exists()
-
-
-def test_hashes_that_keras_knows_are_md5() -> None:
-    for backbone in backbones.BACKBONES.values():
-        assert backbone.md5 is None or len(backbone.md5) == len(md5(b"").hexdigest())
 
 
 def test_a_disk_without_room_is_reported_before_hdf5_writes(
