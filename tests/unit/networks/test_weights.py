@@ -79,7 +79,7 @@ def server(
 ) -> Iterator[Server]:
     """A server in place of Keras' own, whose file is the known one."""
     server = Server(published[1])
-    monkeypatch.setattr(backbones, "HOST", server.url)
+    monkeypatch.setattr(published_weights, "HOST", server.url)
     known = (len(server.content), sha256(server.content).hexdigest())
     monkeypatch.setitem(weights.UNCHECKED_BY_KERAS, FILE, known)
     yield server
@@ -143,7 +143,7 @@ def test_a_connection_that_is_cut_and_then_one_that_is_not(server: Server, tmp_p
 
 
 def test_no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(backbones, "HOST", "http://127.0.0.1:9/")
+    monkeypatch.setattr(published_weights, "HOST", "http://127.0.0.1:9/")
     with pytest.raises(
         ConnectionError, match=r"cannot fetch .*refused.*folder \(your own files\) or none \(random"
     ) as error:
