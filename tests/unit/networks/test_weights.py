@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pulmoscan.backends import backend
-from pulmoscan.networks import backbones
+from pulmoscan.networks import backbones, published_weights
 
 backend.configure(threads=2)
 
