@@ -226,12 +226,13 @@ def _definition(node: Mapping) -> str:
 
 def _range(node: Mapping) -> str:
     """Return the range of a number, in words, to follow the kind of number."""
-    if "maximum" in node:
+    if {"minimum", "maximum"} <= node.keys():
         return f" from {node['minimum']} to {node['maximum']}"
     bounds = {
         "minimum": "at least",
         "exclusiveMinimum": "above",
         "exclusiveMaximum": "below",
+        "maximum": "at most",
     }
     words = [f"{text} {node[bound]}" for bound, text in bounds.items() if bound in node]
     return f" {' and '.join(words)}"

@@ -17,17 +17,18 @@ from pulmoscan.storage import code_digest
 RESULTS_FIGURES = ROOT / "workflow/study/published_results.tsv"
 
 # ------------------------------------------------------------------------------ configuration, plan
-# A module that is given a configuration does not read its own, which the given one is laid over.
-if workflow.modifier.skip_configfile:
-    config = laid_over(load_configfile(str(ROOT / "config.yaml")), config)
-# --config of another workflow may give ours in a mapping.
-for given in (workflow.config_settings.config, *workflow.config_settings.config.values()):
-    update_config(config, retyped(config, given if isinstance(given, dict) else {}))
 FIGURES = pd.read_csv(RESULTS_FIGURES, sep="\t", dtype=str, keep_default_na=False)
 PUBLISHED_TABLES = list(FIGURES["table"].unique())
 
 try:
-    check.check_files(workflow.configfiles)
+    if not IS_MODULE:
+        check.check_files(workflow.configfiles)
+    # A module that is given a configuration does not read its own, which the given one is laid over.
+    if workflow.modifier.skip_configfile:
+        config = laid_over(load_configfile(str(ROOT / "config.yaml")), config)
+    # --config of another workflow may give ours in a mapping.
+    for given in (workflow.config_settings.config, *workflow.config_settings.config.values()):
+        update_config(config, retyped(config, given if isinstance(given, dict) else {}))
     check.check(config, ROOT / "workflow/schemas/config.schema.yaml")
     RUN_FILTER = run_table.with_quotes(config["run_filter"]) or ""
     RUNS_FILE = users_file(config["runs"])

@@ -62,15 +62,18 @@ def laid_over(base, settings):
     return merged
 
 
-def retyped(settings, given):
-    """Return those settings that --config gave, with the types of YAML.
+def retyped(settings, given, place=""):
+    """Return those settings that --config gave, with the types of YAML; ``place`` is their key.
 
     Snakemake leaves numbers inside a list or mapping of --config as text.
     """
     if isinstance(given, dict):
         known = given.keys() & settings.keys() if isinstance(settings, dict) else ()
-        return {key: retyped(settings[key], given[key]) for key in known}
-    return schema.typed(given) if given == settings else settings
+        return {
+            key: retyped(settings[key], given[key], f"{place}.{key}" if place else key)
+            for key in known
+        }
+    return schema.typed(given, place) if given == settings else settings
 
 
 # A name in braces is a wildcard for Snakemake, wherever a path is built.
@@ -82,10 +85,17 @@ for folder in (ROOT, Path.cwd()):
 if str(ROOT / "scripts") not in sys.path:
     sys.path.append(str(ROOT / "scripts"))
 import pulmoscan
-from pulmoscan.config import schema
+from pulmoscan.config import check, schema
 
 if not Path(pulmoscan.__file__).is_relative_to(ROOT):
     raise WorkflowError(
         f"{Path(pulmoscan.__file__).parent} and {ROOT} are two copies of PulmoSCAN in one workflow: "
         "import the same one twice"
     )
+
+# Snakemake says neither which of its configuration files is wrong nor in which line.
+if not IS_MODULE:
+    try:
+        check.check_files({own_file("config.yaml"), *filter(os.path.lexists, ["config.yaml"])})
+    except (ValueError, OSError) as error:
+        raise WorkflowError(str(error)) from None

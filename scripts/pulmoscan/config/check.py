@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from pulmoscan import spelling
-from pulmoscan.config import models, origin, places, schema
+from pulmoscan.config import models, names, origin, places, schema, spelled
 from pulmoscan.config import runs as run_table
 from pulmoscan.data import samplings, splits
 from pulmoscan.data.layout import CLASSES, POSITIVE, canonical_image
@@ -31,12 +31,12 @@ def check(config: Mapping, schema_file: str | Path) -> None:
 
 
 def check_files(paths: Iterable[str | Path]) -> None:
-    """Check that no mapping in a configuration file has a duplicate key: YAML keeps only the last.
+    """Check that configuration files mean what they look like, see `spelled.problems`.
 
     Raises:
-        ValueError: with one line per key, which names the file and the line.
+        ValueError: with one line per problem, which names the file and the line.
     """
-    _raise(problem for path in paths for problem in schema.repeated_keys(path))
+    _raise(problem for path in paths for problem in spelled.problems(path))
 
 
 def check_results(config: Mapping) -> None:
@@ -74,6 +74,7 @@ def _reference_problems(config: Mapping) -> Iterator[str]:
     for name, kind in config["pixels"].items():
         for problem in enhancement.problems(kind.get("enhance", ())):
             yield f"config: pixels.{name}.enhance: {problem}"
+    yield from (f"config: {problem}" for problem in names.problems(config))
     yield from (f"config: {problem}" for problem in models.problems(config))
     for name, sampling in config["samplings"].items():
         classes = sampling.get("classes")
@@ -101,11 +102,15 @@ def _split_problems(config: Mapping, split: str) -> Iterator[str]:
     except ValueError as error:
         yield f"config: {error}"
         return
-    if split in config["splits"]:
-        first = run_table.split_names(split, config["splits"][split])[0]
-        for name, sampling in config["samplings"].items():
-            shares = splits.shares(schemes[first])
-            yield from (f"config: {line}" for line in samplings.problems(name, sampling, **shares))
+    if split not in config["splits"]:
+        return
+    shares = splits.shares(schemes[run_table.split_names(split, config["splits"][split])[0]])
+    place = f"splits.{split}: " if splits.unbalanced(**shares) else ""
+    for name, sampling in config["samplings"].items():
+        for line in samplings.problems(name, sampling, **shares):
+            yield f"config: {place}{line}"
+            if place:
+                return  # what is wrong is the split, not each sampling
 
 
 def _zip_problems(config: Mapping) -> Iterator[str]:
@@ -127,15 +132,15 @@ def _run_problems(config: Mapping, runs: pd.DataFrame, tables: Collection[str]) 
     for run in runs.itertuples():
         place = f"{config['runs']}: run {run.variant}/{run.model}/unfreeze-{run.unfreeze}"
         missing = False
-        for column, names in (
+        for column, defined in (
             ("split", config["splits"]),
             ("model", config["models"]),
             ("variant", config["variants"]),
         ):
-            if (value := getattr(run, column)) not in names:
+            if (value := getattr(run, column)) not in defined:
                 missing = True
-                guess = spelling.guess(value, names)
-                yield f"{place}: no {column} {value!r}: {guess}The config has {', '.join(names)}"
+                guess = spelling.guess(value, defined)
+                yield f"{place}: no {column} {value!r}: {guess}The config has {', '.join(defined)}"
         for name in run_table.table_names(run.tables):
             if name not in tables:
                 yield f"{place}: no published table {name!r}: there are {', '.join(tables)}"
@@ -164,8 +169,8 @@ def _misfits(config: Mapping, model: models.Model, run: Any) -> Iterator[str]:
     if model.takes_histograms and not histograms:
         yield f"{run.model} takes histograms, not the images of this variant"
     sampling = config["samplings"][variant["sampling"]]
-    names = sampling.get("labels", {})
-    labels = {names.get(name, name) for name in sampling.get("classes", CLASSES)}
+    renamed = sampling.get("labels", {})
+    labels = {renamed.get(name, name) for name in sampling.get("classes", CLASSES)}
     if model.threshold is not None and (len(labels) != 2 or POSITIVE not in labels):
         yield f"the threshold of {run.model} needs two labels, one of them {POSITIVE!r}"
 

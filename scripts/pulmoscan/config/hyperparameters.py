@@ -16,6 +16,7 @@ from pulmoscan.networks.layers import placeholder
 RANGE_KEYS = ("min", "max", "step")
 LEARNING_RATE = "learning_rate"
 MOST = 10_000  # values of one hyperparameter; more are a mistake in its step
+LARGEST = 1e9  # of the numbers in a space
 DIGITS = 12  # decimals to which a step's multiples are rounded: 3 * 0.1 is 0.3
 
 
@@ -96,8 +97,8 @@ def _space_problems(name: str, entry: Any, own: Sequence, head: bool) -> Iterato
         return
     before = set(layers.problems(own, head))
     for value in _extremes(entry):
-        if name == LEARNING_RATE and not (_is_number(value) and value > 0):
-            yield f"{value!r} is not a learning rate: expected a number above 0"
+        if name == LEARNING_RATE and not (_is_number(value) and 0 < value <= 1000):
+            yield f"{value!r} is not a learning rate: expected a number above 0, to 1000"
         after = layers.problems(_replaced(own, {name: value}), head)
         yield from (f"{value!r}: {problem}" for problem in after if problem not in before)
 
@@ -153,4 +154,6 @@ def _nth(entry: Mapping[str, Any], index: int) -> int | float:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    return abs(value) <= LARGEST  # neither is NaN

@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
 from pulmoscan import spelling
+from pulmoscan.config import spelled
 from pulmoscan.inputs import pixels
 
 EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")  # YAML 1.1 reads 1e-3 as text
@@ -31,7 +32,9 @@ TYPES = {
 
 
 def _is_number(_: object, value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    return isinstance(value, int) or math.isfinite(value)  # a huge whole number is no float
 
 
 def _is_whole(_: object, value: Any) -> bool:
@@ -48,16 +51,26 @@ Validator = extend(
 )
 
 
-def typed(value: Any) -> Any:
+def typed(value: Any, key: str = "") -> Any:
     """Return ``value`` with every text in it that YAML reads as a number, truth or null as that.
 
     Mappings and sequences are copied; other text stays as it is.
+
+    Args:
+        value: what --config gave.
+        key: its name, for messages.
+
+    Raises:
+        ValueError: a number or date in it is not what it looks like, see `spelled.trap`.
     """
     if isinstance(value, Mapping):
-        return {key: typed(item) for key, item in value.items()}
+        below = f"{key}." if key else ""
+        return {name: typed(item, f"{below}{name}") for name, item in value.items()}
     if isinstance(value, list):
-        return [typed(item) for item in value]
+        return [typed(item, f"{key}.{index}") for index, item in enumerate(value)]
     if isinstance(value, str):
+        if wrong := spelled.trap(value):
+            raise ValueError(f"config: {key}: {wrong}")
         try:
             read = yaml.safe_load(value)
         except yaml.YAMLError:
@@ -66,32 +79,6 @@ def typed(value: Any) -> Any:
             return float(read)
         return read if read is None or isinstance(read, int | float) else value
     return value
-
-
-def repeated_keys(path: str | Path) -> Iterator[str]:
-    """Yield one line for each key that a mapping of a file has twice: YAML keeps the last only."""
-    try:
-        waiting = [yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)]
-    except yaml.YAMLError:  # JSON that is no YAML: Snakemake has read it
-        return
-    looked_at = set()  # an anchor is a node in several places
-    while waiting:
-        node = waiting.pop()
-        if id(node) in looked_at:
-            continue
-        looked_at.add(id(node))
-        seen: set[str] = set()
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                if str(key.value) in seen:
-                    yield (
-                        f"{path}, line {key.start_mark.line + 1}: duplicate key {key.value!r} "
-                        "in one mapping: put its settings in one place"
-                    )
-                seen.add(str(key.value))
-                waiting.append(value)
-        elif isinstance(node, yaml.SequenceNode):
-            waiting.extend(node.value)
 
 
 def load(path: str | Path) -> dict[str, Any]:
@@ -115,15 +102,25 @@ def problems(config: Mapping, schema: str | Path) -> Iterator[str]:
 
 
 SENTENCES = {
-    "minimum": "{!r} is less than {}",
-    "maximum": "{!r} is more than {}",
-    "exclusiveMinimum": "{!r} is not more than {}",
-    "exclusiveMaximum": "{!r} is not less than {}",
-    "minItems": "{!r} has fewer entries than {}",
+    "minimum": "{} is less than {}",
+    "maximum": "{} is more than {}",
+    "exclusiveMinimum": "{} is not more than {}",
+    "exclusiveMaximum": "{} is not less than {}",
+    "minItems": "{} has fewer entries than {}",
+    "maxItems": "{} has more entries than {}",
     "minLength": "is empty",
+    "maxLength": "{} has more characters than {}",
     "minProperties": "is empty",
-    "uniqueItems": "{!r} has an entry more than once",
+    "maxProperties": "it has more entries than {1}",
+    "uniqueItems": "{} has an entry more than once",
 }
+LONGEST = 100  # characters of a wrong value that are shown
+
+
+def _shown(value: Any) -> str:
+    """Return a value as it stands in a message, shortened."""
+    text = "null" if value is None else repr(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 4]} ..."
 
 
 def _wording(error: ValidationError) -> str:
@@ -147,18 +144,20 @@ def _wording(error: ValidationError) -> str:
             str(value) if value not in (True, False) else "on" if value else "off"
             for value in error.validator_value
         )
-        return f"{error.instance!r} is not one of {', '.join(dict.fromkeys(values))}"
+        return f"{_shown(error.instance)} is not one of {', '.join(dict.fromkeys(values))}"
     if error.validator == "type":
         types = error.validator_value
         types = [types] if isinstance(types, str) else types
         exponent = isinstance(error.instance, str) and EXPONENT.fullmatch(error.instance)
-        hint = ": YAML wants a point, as in 1.0e-3" if exponent else ""
-        instance = "null" if error.instance is None else repr(error.instance)
-        return f"{instance} is not {' or '.join(TYPES[name] for name in types)}{hint}"
+        hint = ": YAML wants a point and a sign, as in 1.0e-3" if exponent else ""
+        if "string" in types and isinstance(error.instance, bool):
+            words = "yes, on and true" if error.instance else "no, off and false"
+            hint = f": YAML reads {words} so, put the word in quotes"
+        return f"{_shown(error.instance)} is not {' or '.join(TYPES[name] for name in types)}{hint}"
     if error.validator == "pattern":
-        return f"{error.instance!r} is not {error.schema['expected']}"
+        return f"{_shown(error.instance)} is not {error.schema['expected']}"
     if error.validator in SENTENCES:
-        return SENTENCES[error.validator].format(error.instance, error.validator_value)
+        return SENTENCES[error.validator].format(_shown(error.instance), error.validator_value)
     return error.message
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from pulmoscan.data.layout import CLASSES
-from pulmoscan.data.splits import PARTS, part_sizes
+from pulmoscan.data.splits import PARTS, part_sizes, unbalanced
 
 COLUMNS = ("row", "image", "class", "label", "source", "group", "split")
 COUNT_COLUMNS = ("sampling", "class", "label", "split", "asked", "got", "shortfall")
@@ -136,11 +136,19 @@ def _asked(
         if min(trained, validated) < 1:
             raise ValueError(
                 f"sampling {name!r} asks for {trained} training and {validated} validation images "
-                f"of {class_name}: both need at least one. Raise samplings.{name}."
-                + ("total" if settings.get("total") is not None else "per_class")
+                f"of {class_name}: both need at least one. {_remedy(name, settings, shares)}"
             )
         asked[class_name] = (trained, validated, tested)
     return pd.DataFrame.from_dict(asked, orient="index", columns=list(PARTS))
+
+
+def _remedy(name: str, settings: Mapping[str, Any], shares: Mapping[str, float]) -> str:
+    """Return what to do where a part of a sampling has no image: a sentence, without its dot."""
+    if changes := unbalanced(**shares):
+        return f"In its split, {changes}"
+    if settings.get("per_class") == "smallest":
+        return "The smallest class has too few images"
+    return f"Raise samplings.{name}.{'total' if 'total' in settings else 'per_class'}"
 
 
 def _shortfall(

@@ -24,6 +24,8 @@ COLUMNS = ("row", "image", "class", "source", "group", "split", "rank")
 # better than drawing; the small sources of a class are drawn together as one stratum.
 ENOUGH = 5
 
+SMALL = 0.05  # of a class: with less for training or validation, a split is what is wrong
+
 
 def expand(schemes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return the splits that the configuration's ``splits`` describe, by name.
@@ -62,6 +64,24 @@ def shares(scheme: Mapping[str, Any]) -> dict[str, Any]:
     if "folds" in scheme:
         scheme = {"test": 1 / scheme["folds"]} | scheme
     return {key: scheme[key] for key in ("test", "validation", "folds", "fold") if key in scheme}
+
+
+def unbalanced(test: float, validation: float, **fold: int) -> str:
+    """Return what to change in a split that leaves hardly anything to training or validation.
+
+    Arguments are those of `part_sizes`. "" where each of them gets 5 % of a class or more.
+
+    Example:
+        >>> unbalanced(test=0.99, validation=0.2)
+        'lower test'
+    """
+    learnt = 1 - test
+    if min(learnt * validation, learnt * (1 - validation)) >= SMALL:
+        return ""
+    changes = [] if fold or learnt >= 2 * SMALL else ["lower test"]
+    if not 2 * SMALL <= validation <= 1 - 2 * SMALL:
+        changes.append(f"{'raise' if validation < 0.5 else 'lower'} validation")
+    return " and ".join(changes)
 
 
 def part_sizes(

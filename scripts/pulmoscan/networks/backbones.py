@@ -5,7 +5,6 @@ network wherever its weights come from. Keras is imported only where a network i
 Snakefile needs names of files, and is parsed without Keras.
 """
 
-import math
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -43,6 +42,7 @@ ARGUMENTS = {
     "mobilenet_v3": ("alpha",),
 }
 # The first layer of MobileNet has 32 x alpha filters; that of V2 keeps at least eight.
+WIDEST = 64  # times the filters of the published network
 NARROWEST = {"mobilenet": 1 / 32}
 
 
@@ -143,10 +143,11 @@ def expected(backbone: str, argument: str, value: object) -> str:
     """Return what the value of an argument must be, or "" if it is valid."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if argument == "depth_multiplier":
-        return "" if number and isinstance(value, int) and value > 0 else "a whole number above 0"
+        whole = number and isinstance(value, int) and 0 < value <= WIDEST
+        return "" if whole else f"a whole number above 0, to {WIDEST}"
     least = NARROWEST.get(BACKBONES[backbone].family, 0)
-    if not (number and 0 < value < math.inf):
-        return "a number above 0"
+    if not (number and 0 < value <= WIDEST):
+        return f"a number above 0, to {WIDEST}"
     return "" if value >= least else f"a number of at least {least}"
 
 

@@ -53,6 +53,7 @@ ARGUMENTS = {
         "ccp_alpha",
     ),
 }
+LARGEST = 10_000_000  # value of an argument: more is a slip, or does not fit into the memory
 FOLDS = 5  # of the cross-validation that turns the distances of an SVC into probabilities
 
 
@@ -78,6 +79,10 @@ def problems(model: Mapping[str, Any]) -> list[str]:
 def _value_problems(name: str, arguments: Mapping[str, Any]) -> Iterator[str]:
     if not arguments:
         return
+    for key, value in arguments.items():
+        if isinstance(value, int | float) and abs(value) > LARGEST:
+            yield f"{name}: {key} is more than {LARGEST} or less than minus that"
+            return
     from sklearn import ensemble, neighbors, svm
 
     for module in (neighbors, svm, ensemble):

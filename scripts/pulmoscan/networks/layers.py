@@ -33,6 +33,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "dense": {"activation": "relu", "l2": 0},
     "dropout": {},
 }
+LARGEST = 65_536  # units, filters, pixels of a kernel: more is a slip
 AFTER_JOINT = ("dense", "dropout", "batch_normalization")
 PLACEHOLDER = re.compile(r"\$([A-Za-z_]\w*)")
 # The first part of a layer's name in Keras, which a number follows.
@@ -204,10 +205,11 @@ def _expected(key: str, value: Any) -> str:
     if key == "dropout":
         return "" if number and 0 <= value < 1 else "a number from 0 to less than 1"
     if key == "l2":
-        return "" if number and 0 <= value < float("inf") else "a number of 0 or more"
-    if key == "dense":
-        return "" if whole and value >= 0 else "a whole number of 0 or more"
-    return "" if whole and value >= 1 else "a whole number of 1 or more"
+        return "" if number and 0 <= value <= LARGEST else f"a number of 0 or more, to {LARGEST}"
+    least = 0 if key == "dense" else 1
+    if whole and least <= value <= LARGEST:
+        return ""
+    return f"a whole number of {least} or more, to {LARGEST}"
 
 
 def _order_problems(kinds: Sequence[str], head: bool) -> Iterator[str]:

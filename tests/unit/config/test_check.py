@@ -72,7 +72,7 @@ def test_the_full_study_is_right(config, schema):
         (
             "training/learning_rate",
             "1e-3",
-            "is not a finite number: YAML wants a point, as in 1.0e-3",
+            "is not a finite number: YAML wants a point and a sign, as in 1.0e-3",
         ),
         ("training/epochs", 0, "training.epochs: 0 is less than 1"),
         ("training/patience", "5", "training.patience: '5' is not a whole number or null"),
