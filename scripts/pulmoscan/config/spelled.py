@@ -94,9 +94,12 @@ def _odd(root: yaml.Node) -> Iterator[tuple[int, str]]:
             waiting += [value for _, value in node.value]
         elif isinstance(node, yaml.SequenceNode):
             waiting += node.value
-        elif node.style not in QUOTES and node.tag.startswith(TAG) and (wrong := trap(node.value)):
-            if node.tag != f"{TAG}str":  # as `!!str 010` says
-                yield node.start_mark.line + 1, wrong
+        elif (
+            node.style not in QUOTES
+            and node.tag != f"{TAG}str"  # as `!!str 010` says
+            and (wrong := trap(node.value))
+        ):
+            yield node.start_mark.line + 1, wrong
 
 
 def _odd_keys(node: yaml.MappingNode) -> Iterator[tuple[int, str]]:
