@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pulmoscan import command
-from pulmoscan.config import runs
+from pulmoscan.config import run_file
 from pulmoscan.results.selection import RESAMPLING_TEXT, selection
 from pulmoscan.storage import tables
 
@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--output", type=Path, required=True, help="TSV table to write")
     arguments = parser.parse_args(argv)
     table = selection(
-        runs.read(arguments.runs, arguments.split),
+        run_file.read(arguments.runs, arguments.split),
         arguments.filter,
         arguments.seeds,
         arguments.folds,

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import protocol
 import selection
-from pulmoscan.config import runs
+from pulmoscan.config import run_file, runs
 from pulmoscan.config.plan import Plan
 from pulmoscan.results import published
 from pulmoscan.results.gather import CLASSIFIER, NETWORK
@@ -174,7 +174,7 @@ class Trainings:
     def run_table(self) -> pd.DataFrame:
         """The run table, as a file it is written to."""
         (self.folder / "runs.tsv").write_text(self.runs)
-        return runs.read(self.folder / "runs.tsv", self.split)
+        return run_file.read(self.folder / "runs.tsv", self.split)
 
     def selected(self) -> pd.DataFrame:
         """The selected runs, one row per run and split file."""

@@ -9,7 +9,7 @@ from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
 
 from pulmoscan.backends import backend
-from pulmoscan.config import check, models
+from pulmoscan.config import check, models, run_file
 from pulmoscan.config import runs as run_table
 from pulmoscan.config.plan import Plan
 from pulmoscan.storage import code_digest
@@ -32,7 +32,7 @@ try:
     check.check(config, ROOT / "workflow/schemas/config.schema.yaml")
     RUN_FILTER = run_table.with_quotes(config["run_filter"]) or ""
     RUNS_FILE = users_file(config["runs"])
-    RUN_TABLE = run_table.read(RUNS_FILE, config["split"])
+    RUN_TABLE = run_file.read(RUNS_FILE, config["split"])
     if workflow.is_main_process:
         check.check_results(config)
     check.check_runs(config, run_table.select(RUN_TABLE, RUN_FILTER), PUBLISHED_TABLES)

@@ -4,11 +4,9 @@ Read while the Snakefile is parsed, so nothing heavier than pandas is imported h
 """
 
 import ast
-import csv
-import io
+import re
 from collections.abc import Collection, Iterator, Mapping
 from itertools import product
-from pathlib import Path
 
 import pandas as pd
 
@@ -31,55 +29,8 @@ TEXT_METHODS = (
 )
 
 
-def read(path: str | Path, split: str) -> pd.DataFrame:
-    """Return the run table, all columns as text.
-
-    Columns: ``split`` (a name of the configuration; where the file has no such column, or an empty
-    cell, the given one), ``model`` (a name of the configuration), ``unfreeze`` (``0``, a number of
-    layers, ``half`` or ``all``), ``variant`` (a name of the configuration) and ``tables`` (the
-    published tables that the run stands in, separated by commas; may be empty).
-
-    Raises:
-        ValueError: when a column is missing or unknown, a cell is empty or invalid, or a run
-            appears twice.
-    """
-    header, *rows = _cells(path)
-    known = [*COLUMNS, *OPTIONAL]
-    missing = [column for column in COLUMNS if column not in header]
-    unknown = [column for column in header if column not in known or header.count(column) > 1]
-    if missing or unknown:
-        wrong = f"lacks the column {missing[0]!r}" if missing else f"has a column {unknown[0]!r}"
-        wrong += " twice" if unknown and header.count(unknown[0]) > 1 else ""
-        raise ValueError(
-            f"{path} {wrong}: its columns, between tabs, are {', '.join(COLUMNS)}, and split if "
-            "you like"
-        )
-    if not rows:
-        raise ValueError(f"{path} has no run below its header")
-    for line, row in enumerate(rows, start=2):
-        if any(row[len(header) :]):
-            raise ValueError(f"{path}, line {line} has {len(row)} cells, its header {len(header)}")
-    # Missing cells are at the end of a line, and empty.
-    padded = [(row + [""] * len(header))[: len(header)] for row in rows]
-    runs = pd.DataFrame(padded, columns=header, dtype=str)
-    for column in NAME:
-        if (empty := runs[column].eq("")).any():
-            raise ValueError(f"{path}, line {empty.idxmax() + 2}: {column} is empty")
-    if "split" not in runs:
-        runs["split"] = ""
-    runs["split"] = runs["split"].mask(runs["split"].eq(""), split)
-    runs = runs[[*KEY, "tables"]]
-    readable = runs["unfreeze"].str.fullmatch("0|[1-9][0-9]*|half|all")
-    if not readable.all():
-        line = readable.idxmin()
-        raise ValueError(
-            f"{path}, line {line + 2}: unfreeze is {runs['unfreeze'][line]!r}: "
-            "write a number of layers, half or all"
-        )
-    if (twice := runs.duplicated(KEY)).any():
-        run = name(**runs[NAME].loc[twice.idxmax()])
-        raise ValueError(f"{path}, line {twice.idxmax() + 2}: the run {run} appears twice")
-    return runs
+MOST = 10_000  # characters of a query
+LONGEST = 100  # characters of a query that a message shows
 
 
 def expand(runs: pd.DataFrame, splits: Mapping[str, Mapping]) -> pd.DataFrame:
@@ -104,24 +55,6 @@ def split_names(split: str, scheme: Mapping) -> list[str]:
     return [f"{split}-{fold}" for fold in range(1, scheme["folds"] + 1)]
 
 
-def _cells(path: str | Path) -> list[list[str]]:
-    """Return the lines of a tab-separated file, split into cells without blanks around them."""
-    try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
-        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter="\t", strict=True))
-    except OSError as error:
-        raise OSError(f"runs: cannot read the run table {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"runs: {path} is not text in UTF-8: save it as such") from None
-    except csv.Error as error:
-        raise ValueError(f"runs: {path} is not a table of tab-separated text: {error}") from None
-    while lines and not any(lines[-1]):
-        lines.pop()
-    if not lines:
-        raise ValueError(f"runs: {path} is empty: expected a table of tab-separated text")
-    return [[cell.strip() for cell in line] for line in lines]
-
-
 def select(runs: pd.DataFrame, query: str | None) -> pd.DataFrame:
     """Return the rows of ``runs`` that a pandas query keeps, in their order; all without a query.
 
@@ -133,20 +66,23 @@ def select(runs: pd.DataFrame, query: str | None) -> pd.DataFrame:
     """
     if not query or not query.strip():
         return runs
+    shown = repr(query) if len(query) <= LONGEST else f"{query[:LONGEST]!r}..."
     hint = f"the columns are {', '.join(runs.columns)}, all text, as in \"model == 'mobilenet'\""
     try:
+        if len(query) > MOST:
+            raise ValueError(f"it has more than {MOST:,} characters")
         if reason := next(_foreign(ast.parse(query.strip(), mode="eval"), runs.columns), None):
             raise ValueError(reason)
         kept = runs.eval(query.strip(), engine="python", local_dict={}, global_dict={})
     except SyntaxError:
-        raise ValueError(f"run_filter {query!r} cannot be read (no comparison): {hint}") from None
+        raise ValueError(f"run_filter {shown} cannot be read (no comparison): {hint}") from None
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"run_filter {query!r} cannot be read ({reason}): {hint}") from None
+        raise ValueError(f"run_filter {shown} cannot be read ({reason}): {hint}") from None
     if not isinstance(kept, pd.Series) or kept.dtype != bool:
-        raise ValueError(f"run_filter {query!r} does not say yes or no to each run: {hint}")
+        raise ValueError(f"run_filter {shown} does not say yes or no to each run: {hint}")
     if not kept.any():
-        raise ValueError(f"run_filter {query!r} leaves none of the {len(runs)} runs: {hint}")
+        raise ValueError(f"run_filter {shown} leaves none of the {len(runs)} runs: {hint}")
     return runs[kept]
 
 
@@ -193,18 +129,21 @@ def of_table(runs: pd.DataFrame, table: str, figures: pd.DataFrame) -> pd.DataFr
 
 
 def with_quotes(query: str | None) -> str | None:
-    """Return a query with the quotation mark that Snakemake strips from a value of --config.
+    """Return a query with the quotation marks that Snakemake strips from a value of --config.
 
-    ``--config run_filter="model == 'mobilenet'"`` arrives as ``model == 'mobilenet``. The first
-    completion that is an expression is taken; a query that is one, or cannot become one, stays.
+    ``--config run_filter="model == 'mobilenet'"`` arrives as ``model == 'mobilenet``, and
+    ``tables == ''`` as ``tables ==``. The first completion that is an expression is taken; a query
+    that is one, or cannot become one, stays.
     """
     if not isinstance(query, str):
         return query
     marks = ("", "'", '"')
-    for start, end in product(marks, marks):
+    starts = (*marks, "''") if re.match(r"\s*[=!]=", query) else marks
+    ends = (*marks, "''") if re.search(r"[=!]=\s*$", query) else marks
+    for start, end in product(starts, ends):
         try:
             expression = ast.parse(f"{start}{query}{end}", mode="eval").body
-        except SyntaxError:
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
         if not isinstance(expression, ast.Constant):  # the whole query between marks
             return f"{start}{query}{end}"

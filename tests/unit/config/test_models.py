@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pulmoscan.config import models, stages
+from pulmoscan.config import models, run_file, stages
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_every_published_row_is_a_run(repository, config):
     published = pd.read_csv(
         repository / "workflow/study/published_results.tsv", sep="\t", dtype=str
     )
-    table = runs.read(repository / "workflow/study/runs.tsv", config["split"])
+    table = run_file.read(repository / "workflow/study/runs.tsv", config["split"])
     stands = {
         (name, *run[runs.NAME])
         for _, run in table.iterrows()
@@ -73,7 +73,7 @@ def test_every_unfrozen_row_of_the_synthesis_is_also_run_by_the_recommended_prot
 ):
     from pulmoscan.config import runs
 
-    table = runs.read(repository / "workflow/study/runs.tsv", config["split"])
+    table = run_file.read(repository / "workflow/study/runs.tsv", config["split"])
     known = models.resolve(config)
     synthesis = table[table["tables"].str.contains("synthesis")]
     keys = set(map(tuple, table[runs.NAME].to_numpy()))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from pulmoscan.config import models
+from pulmoscan.config import models, run_file
 from pulmoscan.config import runs as run_table
 from pulmoscan.config.plan import BALANCED, Plan, Search
 from pulmoscan.data import splits
@@ -191,7 +191,7 @@ def figures(repository: Path) -> pd.DataFrame:
 
 def of_study(config: dict, repository: Path, split: str = "grouped", **folds: int) -> Plan:
     schemes = config["splits"] | {name: {"folds": number} for name, number in folds.items()}
-    runs = run_table.read(repository / "workflow/study/runs.tsv", split)
+    runs = run_file.read(repository / "workflow/study/runs.tsv", split)
     return Plan(config, run_table.expand(runs, schemes), models.resolve(config))
 
 
