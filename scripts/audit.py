@@ -3,13 +3,13 @@
 Settings: ``--on-defect exclude`` lists defective images, which later stages leave out; ``fail``
 stops if there is one. ``--threads``: how many blocks of images are read at a time.
 
-Inputs: the folder ``raw/``, of which only the metadata are read, and the table of its files; the
-packed images and masks, and the table of what was decoded.
+Inputs: the folder ``raw/``, of which only the metadata are read, the tables of its files and of
+those that were not read; the packed images and masks, and the table of what was decoded.
 
 Outputs, described in ``pulmoscan.data.audit.Audit`` and ``pulmoscan.data.describe``:
 ``images.parquet``, ``histograms.npy`` and ``mean_images.npy`` in one folder; in another one the
 tables ``classes, modes, sizes, sources, class_by_source, useful_area, intensity, metadata_errors,
-duplicates, defects``, as TSV.
+duplicates, defects, warnings``, as TSV. The log says in a few lines what was found.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pulmoscan import command
-from pulmoscan.data import audit, measures, raw_table
+from pulmoscan.data import audit, findings, measures, raw_table
 from pulmoscan.storage import arrays, atomic, tables
 
 
@@ -27,6 +27,7 @@ def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--raw", type=Path, required=True, help="folder of the data set")
     parser.add_argument("--files", type=Path, required=True, help="table of its files")
+    parser.add_argument("--unread", type=Path, required=True, help="table of files not read")
     parser.add_argument("--decoded", type=Path, required=True, help="table of what was decoded")
     parser.add_argument("--images", type=Path, required=True, help="packed images")
     parser.add_argument("--masks", type=Path, required=True, help="packed masks")
@@ -40,6 +41,7 @@ def main(argv: Sequence[str]) -> None:
         measures.Packed(arguments.images, arguments.masks),
         tables.read(arguments.decoded, "the packing"),
         files,
+        raw_table.unread_files(arguments.unread),
         raw_table.metadata_contents(arguments.raw, files),
         arguments.threads,
     )
@@ -47,13 +49,15 @@ def main(argv: Sequence[str]) -> None:
     if arguments.on_defect == "fail" and len(defects):
         # A failed job leaves no table to look into.
         print(defects.to_csv(sep="\t", index=False), file=sys.stderr, end="")
-        raise ValueError(audit.refusal(defects))
+        raise ValueError(findings.refusal(defects))
     tables.write(arguments.audit / "images.parquet", found.images)
     for name in ("histograms", "mean_images"):
         with atomic.replacing(arguments.audit / f"{name}.npy") as path:
             arrays.write(path, getattr(found, name))
     for name, table in found.tables.items():
         tables.write(arguments.tables / f"{name}.tsv", table)
+    for line in findings.summary(found.images, found.tables, arguments.tables):
+        print(line, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -6,19 +6,21 @@ local; ``--phantom``, ``dataset.phantom`` for phantom.
 Inputs: the network (kaggle, sample), ``workflow/study/sample_manifest.tsv`` (sample), a folder or a
 zip (local), or nothing (phantom).
 
-Outputs: the folder ``raw`` and the table ``raw.tsv`` (``file, origin, bytes, sha256, retrieved``).
-Both appear when they are complete.
+Outputs: the folder ``raw``, the table ``raw.tsv`` (``file, origin, bytes, sha256, retrieved``), and
+``unread.tsv`` (``file, class, reason``), files that look like data and are not read. They appear
+when they are complete.
 """
 
 import argparse
 import json
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from pulmoscan import command
 from pulmoscan.acquire.sources import SOURCES, Settings
-from pulmoscan.data import raw_folder
+from pulmoscan.data import raw_folder, unread
 
 
 def main(argv: Sequence[str]) -> None:
@@ -37,10 +39,15 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--threads", type=int, default=min(8, os.cpu_count() or 1))
     parser.add_argument("--raw", type=Path, required=True)
     parser.add_argument("--table", type=Path, required=True)
+    parser.add_argument("--unread", type=Path, required=True)
     args = parser.parse_args(argv)
     settings = Settings(args.cache, args.raw.parent, args.path, args.manifest, args.phantom)
-    with SOURCES[args.source].open(settings) as files:
-        raw_folder.write(files, args.raw, args.table, args.threads)
+    with SOURCES[args.source].open(settings) as database:
+        if database.unread:
+            reasons = unread.summary(file.reason for file in database.unread)
+            print(f"{unread.files(len(database.unread))} not read: {reasons}", file=sys.stderr)
+        raw_folder.write(database.files, args.raw, args.table, args.threads)
+        unread.write(args.unread, database.unread)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ Inputs: the folder ``raw/`` and the table of its files, whose hashes are checked
 
 Outputs: images (n x size x size uint8 grey), masks (the same, 1 inside the lungs and 0 outside),
 and a table with one row per image in the same order, by class, then number: ``image, class, width,
-height, mode, equal_channels, mask_width, mask_height, mask_binary, mean, sd, sha256, pixel_sha256,
-defects`` as in ``pulmoscan.data.radiographs``. An image or mask that cannot be used is zeros; its
-``defects`` say why, joined by "; ".
+height, mode, equal_channels, mask_width, mask_height, mask_binary, mask_form, bits, mean, sd,
+sha256, pixel_sha256, defects`` as in ``pulmoscan.data.radiographs``. What cannot be
+used is zeros in its array; its ``defects`` say why, joined by "; ".
 """
 
 import argparse

@@ -16,7 +16,7 @@ def table(results: Path, name: str) -> pd.DataFrame:
 
 def download_arguments(source: Path, results: Path) -> list[str]:
     places = {"path": source, "cache": results / "cache", "raw": results / "raw"}
-    places["table"] = results / "raw.tsv"
+    places |= {name: results / f"{file}.tsv" for name, file in (("table", "raw"), ("unread",) * 2)}
     words = [word for name, path in places.items() for word in (f"--{name}", str(path))]
     return ["--source", "local", "--threads", "2", *words]
 

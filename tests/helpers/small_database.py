@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import openpyxl
 import pack
-from pulmoscan.data import layout, raw_folder
+from pulmoscan.data import layout, raw_folder, unread
 
 SIDE = 40
 HEADER = ("FILE NAME", "FORMAT", "SIZE", "URL")
@@ -128,7 +128,11 @@ def pack_arguments(raw: Path, results: Path, size: int = 256, threads: int = 2) 
 
 def audit_arguments(raw: Path, results: Path, on_defect: str = "exclude") -> list[str]:
     """The command line of the audit after the packing of `pack_arguments`."""
+    unread_files = raw.with_name("unread.tsv")
+    if not unread_files.exists():
+        unread.write(unread_files, [])
     options = {"raw": raw, "files": raw.with_suffix(".tsv"), "on-defect": on_defect, "threads": 2}
+    options["unread"] = unread_files
     inputs = ("images.npy", "masks.npy", "decoded.parquet")
     options |= {name.split(".")[0]: results / "packed" / name for name in inputs}
     options |= {"audit": results / "audit", "tables": results / "tables"}

@@ -15,6 +15,7 @@ AUDIT_TABLES = [
     "metadata_errors",
     "duplicates",
     "defects",
+    "warnings",
 ]
 
 

@@ -1,6 +1,6 @@
 """Get the data set, decode it once, and audit it.
 
-download: a source                      -> raw/, raw.tsv
+download: a source                      -> raw/, raw.tsv, unread.tsv
 pack:     raw/                          -> packed/{images,masks}.npy, packed/decoded.parquet
 audit:    packed/, the metadata of raw/ -> audit/, the tables about the data set
 """
@@ -15,6 +15,7 @@ rule download:
     output:
         raw=directory("results/raw"),
         table="results/raw.tsv",
+        unread="results/unread.tsv",
     log:
         "results/logs/download.log",
     benchmark:
@@ -46,6 +47,7 @@ rule download:
             --cache results/cache/download \
             --raw {output.raw:q} \
             --table {output.table:q} \
+            --unread {output.unread:q} \
             2>&1 | tee {log:q}
         """
 
@@ -90,6 +92,7 @@ rule audit:
     input:
         raw=rules.download.output.raw,
         files=rules.download.output.table,
+        unread=rules.download.output.unread,
         decoded=rules.pack.output.decoded,
         images=rules.pack.output.images,
         masks=rules.pack.output.masks,
@@ -117,6 +120,7 @@ rule audit:
         {params.program:q} \
             --raw {input.raw:q} \
             --files {input.files:q} \
+            --unread {input.unread:q} \
             --decoded {input.decoded:q} \
             --images {input.images:q} \
             --masks {input.masks:q} \

@@ -16,13 +16,24 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from pulmoscan.data import layout
-from pulmoscan.data.raw_folder import CHUNK, MAX_FILE, ZIP_METHODS, DatabaseFile
+from pulmoscan.data import layout, unread
+from pulmoscan.data.raw_folder import CHUNK, MAX_FILE, ZIP_METHODS, Database, DatabaseFile
 
 # Limits far above what the database needs, and far below a bomb.
 MAX_TOTAL = 64 << 30  # bytes of all files
 MAX_RATIO = 100  # bytes unpacked from one, for files above MIN_BOMB
 MIN_BOMB = 1 << 20  # bytes
+
+# How other files begin that are given for a zip, by the position of their mark.
+_OTHERS = {
+    "a 7z archive": (0, b"7z\xbc\xaf\x27\x1c"),
+    "a RAR archive": (0, b"Rar!"),
+    "compressed by gzip": (0, b"\x1f\x8b"),
+    "compressed by xz": (0, b"\xfd7zXZ\0"),
+    "compressed by bzip2": (0, b"BZh"),
+    "compressed by zstd": (0, b"\x28\xb5\x2f\xfd"),
+    "a tar archive": (257, b"ustar"),
+}
 
 
 class DamagedArchiveError(ValueError):
@@ -34,17 +45,17 @@ class Archive:
 
     Attributes:
         name: What messages call it.
-        names: The names of its entries.
+        names: The names of its entries, with ``/`` between their parts.
     """
 
     def __init__(self, path: Path, name: str, file: zipfile.ZipFile) -> None:
         self._path, self._file = path, file
         self._lock = threading.Lock()  # zipfile counts its open entries without a lock
         self.name = name
-        self.names = [entry.filename for entry in file.infolist()]
+        self.names = [_name(entry) for entry in file.infolist()]
 
-    def database_files(self, origin: str, within: str = "") -> list[DatabaseFile]:
-        """Return the files of the database in the archive, in the archive's order.
+    def database(self, origin: str, within: str = "") -> Database:
+        """Return what the archive holds of the database, in the archive's order.
 
         Args:
             origin: Prefix of an entry's name in the origin of its file.
@@ -56,13 +67,17 @@ class Archive:
         """
         for entry in self._file.infolist():
             self._check_name(entry)
-        files, entries = [], []
+        files, entries, others = [], [], []
         for entry in self._file.infolist():
-            if within not in entry.filename:
+            name = _name(entry)
+            if within not in name:
                 continue
             self._check_kind(entry)
-            path = layout.canonical_path(entry.filename)
-            if path is None or entry.is_dir():
+            if name.endswith("/"):
+                continue
+            path = layout.canonical_path(name)
+            if path is None:
+                others.append(unread.judge(name))
                 continue
             if entry.flag_bits & 1:
                 raise ValueError(f"{self.name}: {entry.filename} is encrypted; unpack it yourself")
@@ -72,10 +87,10 @@ class Archive:
                     f"{entry.compress_type}); unpack it yourself"
                 )
             chunks = partial(self._chunks, entry)
-            files.append(DatabaseFile(path, origin + entry.filename, entry.file_size, chunks))
+            files.append(DatabaseFile(path, origin + name, entry.file_size, chunks))
             entries.append(entry)
         self._check_sizes(entries)
-        return files
+        return Database(files, [file for file in others if file is not None])
 
     def _check_name(self, entry: zipfile.ZipInfo) -> None:
         name = entry.orig_filename
@@ -139,6 +154,23 @@ class Archive:
         )
 
 
+def _name(entry: zipfile.ZipInfo) -> str:
+    """Return the name of an entry with ``/`` between its parts, where some tools have others."""
+    return entry.filename.replace("\\", "/")
+
+
+def _what_else(path: Path) -> str | None:
+    """Return what a file is that is not a zip, None if it is not known."""
+    with path.open("rb") as file:
+        start = file.read(512)
+    if not start:
+        return "an empty file"
+    found = (
+        what for what, (place, mark) in _OTHERS.items() if start[place : place + len(mark)] == mark
+    )
+    return next(found, None)
+
+
 @contextmanager
 def opened(path: Path, name: str) -> Iterator[Archive]:
     """Open the zip ``path``, which messages call ``name``.
@@ -150,6 +182,13 @@ def opened(path: Path, name: str) -> Iterator[Archive]:
     try:
         file = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as error:
+        what = _what_else(path)
+        if what is not None:
+            raise DamagedArchiveError(
+                f"{name} is {what}, not a zip: unpack it, and name the folder"
+                if what != "an empty file"
+                else f"{name} is an empty file, not a zip; get it again"
+            ) from error
         raise DamagedArchiveError(
             f"{name} is not a zip, or not a complete one ({error}); get it again"
         ) from error

@@ -6,7 +6,7 @@ the MD5 of a download that was already complete when it was resumed, and unpacks
 the archive, so that the disk would hold the database three times.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from kagglesdk.datasets.types.dataset_api_service import ApiDownloadDatasetReque
 
 from pulmoscan.acquire import archive, sources, transfer
 from pulmoscan.data import layout
-from pulmoscan.data.raw_folder import DatabaseFile, check_layout, images_by_class
+from pulmoscan.data.raw_folder import Database, DatabaseFile, check_layout, images_by_class
 
 OWNER = "tawsifurrahman"
 DATASET = "covid19-radiography-database"
@@ -29,8 +29,8 @@ PUBLISHED_COUNTS = {"COVID": 3616, "Lung_Opacity": 6012, "Normal": 10192, "Viral
 
 
 @contextmanager
-def database_files(cache: Path) -> Iterator[list[DatabaseFile]]:
-    """Yield the files of the database, ready to be copied; then remove the archive.
+def database(cache: Path) -> Iterator[Database]:
+    """Yield the database, its files ready to be copied; then remove the archive.
 
     Args:
         cache: The folder that the archive is downloaded to. A broken download is kept there, and
@@ -45,10 +45,10 @@ def database_files(cache: Path) -> Iterator[list[DatabaseFile]]:
     download(path)
     try:
         with archive.opened(path, f"the archive from Kaggle ({path})") as opened:
-            files = opened.database_files(origin=f"kaggle:{NAME}/")
-            check_layout(files, opened.name, opened.names)
-            check_counts(files, path)
-            yield files
+            found = opened.database(origin=f"kaggle:{NAME}/")
+            check_layout(found, opened.name, opened.names)
+            check_counts(found.files, path)
+            yield found
     except archive.DamagedArchiveError:
         path.unlink()
         raise
@@ -73,7 +73,7 @@ def download(path: Path) -> None:
         raise transfer.RefusedError(f"{error}; {advice}", error.status) from None
 
 
-def check_counts(files: list[DatabaseFile], path: Path) -> None:
+def check_counts(files: Sequence[DatabaseFile], path: Path) -> None:
     """Raise ``ValueError`` unless every class has its published number of images."""
     counts = images_by_class(files)
     wrong = [

@@ -6,29 +6,48 @@ What is imported is light: ``content_digest`` runs whenever the Snakefile is rea
 import hashlib
 import json
 import os
+import stat
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 from pulmoscan.acquire import archive
-from pulmoscan.data import layout
-from pulmoscan.data.raw_folder import CHUNK, DatabaseFile, check_layout
+from pulmoscan.data import layout, unread
+from pulmoscan.data.raw_folder import CHUNK, Database, DatabaseFile, check_layout
 from pulmoscan.storage import atomic, digests
 
-CACHE_FORMAT = 2
+CACHE_FORMAT = 3
 LARGE = 100_000_000  # bytes; hashing more takes long enough to be announced
 THREADS = min(8, os.cpu_count() or 1)
 
+_KINDS = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A file below a folder: one of the database, with its canonical path, or an unread one."""
+
+    path: str
+    canonical: str
+    status: os.stat_result | None
+    other: unread.UnreadFile | None = None
+
 
 @contextmanager
-def database_files(path: str | Path) -> Iterator[list[DatabaseFile]]:
-    """Yield the files of the database in the folder or zip ``path``, ready to be copied.
+def database(path: str | Path) -> Iterator[Database]:
+    """Yield the database in the folder or zip ``path``, its files ready to be copied.
 
     The classes may lie below any number of outer folders and be spelled as in any copy of the
-    database; other files are skipped.
+    database; other files that look like data are listed.
 
     Raises:
         ValueError: ``path`` is neither a folder nor a zip, is an archive that is refused, lacks a
@@ -38,41 +57,45 @@ def database_files(path: str | Path) -> Iterator[list[DatabaseFile]]:
     """
     path = _existing(path)
     if path.is_dir():
-        files = folder_files(path)
-        check_layout(files, str(path), sorted(entry.name for entry in path.iterdir()))
-        yield files
+        found = folder_database(path)
+        check_layout(found, str(path), sorted(entry.name for entry in path.iterdir()))
+        yield found
         return
     with archive.opened(path, str(path)) as opened:
-        files = opened.database_files(origin=f"{path}/")
-        check_layout(files, str(path), opened.names)
-        yield files
+        found = opened.database(origin=f"{path}/")
+        check_layout(found, str(path), opened.names)
+        yield found
 
 
-def folder_files(folder: Path, origin: str | None = None) -> list[DatabaseFile]:
-    """Return the files of the database below ``folder``, in a fixed order.
+def folder_database(folder: Path, origin: str | None = None) -> Database:
+    """Return what lies of the database below ``folder``, in a fixed order.
 
     Args:
         folder: Any folder above the classes.
         origin: The origin of every file; None stands for its own path.
     """
-    return [
+    found = list(_walk(folder, canonical={}))
+    files = [
         DatabaseFile(
-            path=PurePosixPath(canonical),
-            origin=path if origin is None else origin,
-            size=status.st_size,
-            chunks=partial(_chunks, path),
+            path=PurePosixPath(file.canonical),
+            origin=file.path if origin is None else origin,
+            size=file.status.st_size,
+            chunks=partial(_chunks, file.path),
         )
-        for path, canonical, status in _walk(folder, canonical={})
+        for file in found
+        if file.other is None
     ]
+    return Database(files, [file.other for file in found if file.other is not None])
 
 
 def content_digest(path: str | Path, cache_file: str | Path) -> str:
     """Return a digest of the database at ``path``, which changes if and only if its content does.
 
     For a folder it is the SHA-256 over the sorted canonical paths and SHA-256 of its database
-    files; for a zip it is the SHA-256 of the file. What was hashed before is not read again while
-    its size and times stay the same: the time of the last modification, which a program may set
-    back, and that of the last change, which none can.
+    files, and over the names of files that look like data and are not read; for a zip it is the
+    SHA-256 of the file. What was hashed before is not read again while its size and times stay the
+    same: the time of the last modification, which a program may set back, and that of the last
+    change, which none can.
 
     Args:
         path: The folder or zip.
@@ -83,6 +106,7 @@ def content_digest(path: str | Path, cache_file: str | Path) -> str:
         64 hexadecimal digits.
 
     Raises:
+        ValueError: ``path`` is neither a folder nor a file.
         FileNotFoundError: ``path`` does not exist.
         OSError: A file cannot be read.
     """
@@ -92,15 +116,18 @@ def content_digest(path: str | Path, cache_file: str | Path) -> str:
     if path.is_dir():
         found = list(_walk(path, {file: entry[4] for file, entry in cached.items()}))
     else:
-        found = [(str(path), "", path.stat())]
-    known, unknown = {}, []
-    for file, canonical, status in found:
-        stamp = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
-        entry = cached.get(file)
+        found = [_Found(str(path), "", path.stat())]
+    known, unknown, lines = {}, [], []
+    for file in found:
+        if file.other is not None:
+            lines.append(f"unread\t{file.other.file}\t{file.other.reason}\n")
+            continue
+        stamp = [file.status.st_size, file.status.st_mtime_ns, file.status.st_ctime_ns]
+        entry = cached.get(file.path)
         if entry is not None and entry[:3] == stamp:
-            known[file] = entry
+            known[file.path] = entry
         else:
-            unknown.append((file, stamp, canonical))
+            unknown.append((file.path, stamp, file.canonical))
     if sum(stamp[0] for _, stamp, _ in unknown) > LARGE:
         print(f"reading {len(unknown):,} new or changed files of {path}", file=sys.stderr)
     with ThreadPoolExecutor(THREADS) as pool:
@@ -113,23 +140,28 @@ def content_digest(path: str | Path, cache_file: str | Path) -> str:
             temporary.write_text(json.dumps(content))
     if not path.is_dir():
         return known[str(path)][3]
-    lines = sorted(f"{canonical}\t{sha256}\n" for *_, sha256, canonical in known.values())
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    lines += [f"{canonical}\t{sha256}\n" for *_, sha256, canonical in known.values()]
+    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
 
 
 def _existing(path: str | Path) -> Path:
     path = Path(path)
     try:
-        path.stat()
+        kind = stat.S_IFMT(path.stat().st_mode)
     except FileNotFoundError:
         raise FileNotFoundError(f"dataset.path: {path.absolute()} does not exist") from None
     except OSError as error:
         raise OSError(f"dataset.path: cannot read {path.absolute()}: {error.strerror}") from None
+    if kind not in (stat.S_IFDIR, stat.S_IFREG):
+        raise ValueError(
+            f"dataset.path: {path.absolute()} is {_KINDS.get(kind, 'a special file')}: "
+            "name a folder or a zip"
+        )
     return path
 
 
-def _walk(folder: Path, canonical: Mapping[str, str]) -> Iterator[tuple[str, str, os.stat_result]]:
-    """Yield (path, canonical path, status) of every database file below ``folder``, sorted.
+def _walk(folder: Path, canonical: Mapping[str, str]) -> Iterator[_Found]:
+    """Yield every file below ``folder`` that is or looks like one of the database, sorted.
 
     Linked folders are followed, except into a folder that the walk is already in; hidden ones are
     skipped. ``canonical`` holds the canonical paths that are known already.
@@ -143,15 +175,19 @@ def _walk(folder: Path, canonical: Mapping[str, str]) -> Iterator[tuple[str, str
                 if entry.name.startswith("."):
                     continue
                 name = prefix + entry.name
-                if entry.is_dir():
-                    status = entry.stat()
+                try:
+                    status, reason = entry.stat(), None
+                except OSError as error:
+                    if not entry.is_symlink():
+                        raise
+                    status, reason = None, f"a link that leads nowhere ({error.strerror})"
+                found = _judged(entry.path, name, status, reason, canonical.get(entry.path))
+                if found is not None:
+                    yield found
+                if status is not None and stat.S_ISDIR(status.st_mode):
                     identity = (status.st_dev, status.st_ino)
                     if identity not in inside:
                         yield from visit(entry.path, f"{name}/", inside | {identity})
-                    continue
-                belongs = canonical.get(entry.path) or layout.canonical_path(name)
-                if belongs is not None:
-                    yield entry.path, str(belongs), entry.stat()
         except OSError as error:
             if error.errno is None:  # already has our message, from further down
                 raise
@@ -159,6 +195,33 @@ def _walk(folder: Path, canonical: Mapping[str, str]) -> Iterator[tuple[str, str
 
     status = folder.stat()
     return visit(str(folder), "", frozenset({(status.st_dev, status.st_ino)}))
+
+
+def _judged(
+    path: str, name: str, status: os.stat_result | None, reason: str | None, belongs: str | None
+) -> _Found | None:
+    """Return what an entry of a folder is to the database, None if it is nothing to it.
+
+    Args:
+        path: its path.
+        name: its path below the data set.
+        status: what it is; None where that cannot be found out, and then
+        reason: says why.
+        belongs: the canonical path where it is known already.
+    """
+    kind = None if status is None else stat.S_IFMT(status.st_mode)
+    if kind == stat.S_IFREG:
+        belongs = belongs or layout.canonical_path(name)
+        if belongs is not None:
+            return _Found(path, str(belongs), status)
+    elif kind == stat.S_IFDIR:
+        if layout.canonical_path(name) is None:
+            return None
+        reason = "a folder, not a file"
+    elif kind is not None:
+        reason = f"{_KINDS.get(kind, 'a special file')}, not a file"
+    other = unread.judge(name, reason)
+    return None if other is None else _Found(path, "", None, other)
 
 
 def _chunks(path: str) -> Iterator[bytes]:

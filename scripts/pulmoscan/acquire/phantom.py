@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from pulmoscan.acquire import local
-from pulmoscan.data.raw_folder import DatabaseFile
-from pulmoscan.phantom import database
+from pulmoscan.data.raw_folder import Database
+from pulmoscan.phantom.database import write_database
 from pulmoscan.storage import atomic
 
 
 @contextmanager
-def database_files(settings: dict[str, Any], scratch: Path) -> Iterator[list[DatabaseFile]]:
-    """Yield the files of a phantom database, ready to be copied.
+def database(settings: dict[str, Any], scratch: Path) -> Iterator[Database]:
+    """Yield a phantom database, its files ready to be copied.
 
     Args:
         settings: arguments of ``phantom.database.write_database``.
@@ -28,5 +28,5 @@ def database_files(settings: dict[str, Any], scratch: Path) -> Iterator[list[Dat
             scratch.mkdir(parents=True, exist_ok=True)
             temporary = tempfile.TemporaryDirectory(dir=scratch, prefix=".phantom-")
             folder = Path(stack.enter_context(temporary))
-            database.write_database(folder, **settings)
-        yield local.folder_files(folder, origin="phantom")
+            write_database(folder, **settings)
+        yield local.folder_database(folder, origin="phantom")

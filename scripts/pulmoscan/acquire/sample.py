@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pulmoscan.acquire import archive, sources, transfer
-from pulmoscan.data.raw_folder import DatabaseFile, check_layout
+from pulmoscan.data.raw_folder import Database, DatabaseFile, check_layout
 
 REPOSITORY = "https://github.com/tgazagnes/PulmoScan"
 COMMIT = "9d7962f6e4f93622398052177fad894dd3008848"
@@ -48,8 +48,8 @@ def read_manifest(path: Path) -> dict[str, Entry]:
 
 
 @contextmanager
-def database_files(cache: Path, manifest: Path) -> Iterator[list[DatabaseFile]]:
-    """Yield the files of the sample, each with the SHA-256 that the manifest gives it.
+def database(cache: Path, manifest: Path) -> Iterator[Database]:
+    """Yield the sample, each of its files with the SHA-256 that the manifest gives it.
 
     Args:
         cache: The folder that the repository's archive is downloaded to. The archive is removed
@@ -66,10 +66,11 @@ def database_files(cache: Path, manifest: Path) -> Iterator[list[DatabaseFile]]:
     download(path)
     try:
         with archive.opened(path, f"the authors' sample ({path})") as opened:
-            files = opened.database_files(origin="", within=f"/{FOLDER}")
-            files = check_manifest(files, opened.names, entries, manifest)
-            check_layout(files, opened.name, opened.names)
-            yield files
+            found = opened.database(origin="", within=f"/{FOLDER}")
+            files = check_manifest(found.files, opened.names, entries, manifest)
+            found = Database(files, found.unread)
+            check_layout(found, opened.name, opened.names)
+            yield found
     except ValueError:
         path.unlink()
         raise

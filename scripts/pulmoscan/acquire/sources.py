@@ -1,6 +1,6 @@
 """The data sources that ``dataset.source`` can name.
 
-A source is a module with a context manager that yields the files of a database. To add one, write
+A source is a module with a context manager that yields a ``Database``. To add one, write
 that module, give it an entry in `SOURCES`, and name it in the schema of the configuration.
 
 A source's module is imported when it is used: Kaggle's client alone takes a second, and this module
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pulmoscan.data.raw_folder import DatabaseFile
+from pulmoscan.data.raw_folder import Database
 
-Files = AbstractContextManager[list[DatabaseFile]]
+Opened = AbstractContextManager[Database]
 
 
 @dataclass(frozen=True)
@@ -45,36 +45,36 @@ class Source:
         description: what it holds, in a few words, for messages.
         modules: modules and packages that this source uses and not every other one. The download
             runs again when one of them changes, and not for those of other sources.
-        open: returns a context manager that yields the files, ready to be copied.
+        open: returns a context manager that yields the database, its files ready to be copied.
     """
 
     description: str
     modules: tuple[str, ...]
-    open: Callable[[Settings], Files]
+    open: Callable[[Settings], Opened]
 
 
-def _kaggle(settings: Settings) -> Files:
+def _kaggle(settings: Settings) -> Opened:
     from pulmoscan.acquire import kaggle
 
-    return kaggle.database_files(settings.cache)
+    return kaggle.database(settings.cache)
 
 
-def _sample(settings: Settings) -> Files:
+def _sample(settings: Settings) -> Opened:
     from pulmoscan.acquire import sample
 
-    return sample.database_files(settings.cache, settings.manifest)
+    return sample.database(settings.cache, settings.manifest)
 
 
-def _local(settings: Settings) -> Files:
+def _local(settings: Settings) -> Opened:
     from pulmoscan.acquire import local
 
-    return local.database_files(settings.path)
+    return local.database(settings.path)
 
 
-def _phantom(settings: Settings) -> Files:
+def _phantom(settings: Settings) -> Opened:
     from pulmoscan.acquire import phantom
 
-    return phantom.database_files(settings.phantom, settings.scratch)
+    return phantom.database(settings.phantom, settings.scratch)
 
 
 SOURCES = {

@@ -8,7 +8,17 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from pulmoscan.data import describe, duplicates, intensity, measures, metadata, raw_table
+from pulmoscan.data import (
+    describe,
+    duplicates,
+    findings,
+    intensity,
+    measures,
+    metadata,
+    plausibility,
+    raw_table,
+    unread,
+)
 from pulmoscan.data.layout import CLASSES
 
 COLUMNS = (
@@ -22,18 +32,20 @@ COLUMNS = (
     "mask_width",
     "mask_height",
     "mask_binary",
+    "mask_form",
+    "bits",
     "useful_area",
     "mean",
     "sd",
     "mean_lungs",
     "sd_lungs",
+    "mask_contrast",
     "sha256",
     "pixel_sha256",
     "phash",
     "duplicate_group",
     "defects",
 )
-_NAMED = 3  # defects that a message names
 
 
 @dataclass(frozen=True)
@@ -44,7 +56,9 @@ class Audit:
         images: one row per image, with the ``COLUMNS``: ``source``, the collection it comes from;
             ``useful_area``, the share of the image (0..1) that the mask covers, null without image
             or mask; ``mean, sd``, grey levels of the whole image at its stored size; ``mean_lungs,
-            sd_lungs``, those inside the packed mask; ``phash``, 16 hexadecimal digits;
+            sd_lungs``, those inside the packed mask; ``mask_contrast``, how much
+            lighter the image is just outside the mask than just inside it, see
+            ``plausibility.edge_contrast``; ``phash``, 16 hexadecimal digits;
             ``duplicate_group``, the name of the group's first image, null without duplicates;
             ``defects``, reasons joined by "; "; the others as in ``radiographs.Radiograph``.
         histograms: n x 2 x 256 int32, grey levels of the packed image: whole, inside the mask;
@@ -52,7 +66,8 @@ class Audit:
         mean_images: see ``measures.Packed.class_means``.
         tables: by name: those of ``describe.tables``; ``metadata_errors``, see ``metadata.check``;
             ``duplicates`` with ``group, kind`` (exact or near), ``image_a, image_b, distance``
-            (bits of the hash), ``correlation``; ``defects`` with ``image, class, defect``.
+            (bits of the hash), ``correlation``; ``defects``, see ``findings.defects``;
+            ``warnings``, see ``plausibility.warnings``.
     """
 
     images: pd.DataFrame
@@ -65,6 +80,7 @@ def audit(
     packed: measures.Packed,
     decoded: pd.DataFrame,
     files: Sequence[raw_table.RawFile],
+    left: Sequence[unread.UnreadFile],
     contents: Mapping[str, bytes | None],
     threads: int,
 ) -> Audit:
@@ -74,6 +90,7 @@ def audit(
         packed: the packed arrays, which are read once.
         decoded: the table of ``pack.pack``, in the same order.
         files: the files of the data set.
+        left: the files that look like data and were not read.
         contents: the metadata file of each class, None if there is none.
         threads: how many blocks of images are read at a time.
 
@@ -88,24 +105,13 @@ def audit(
     measured.histograms[(decoded["pixel_sha256"] == "").to_numpy()] = 0
     images, metadata_errors, pairs = _described(decoded, measured, contents)
     tables = describe.tables(images) | {
-        "metadata_errors": metadata_errors,
+        "metadata_errors": metadata.with_unread(metadata_errors, left),
         "duplicates": _duplicates(images, pairs),
-        "defects": _defects(images, raw_table.masks_without_image(files)),
+        "defects": findings.defects(images, files, left),
+        "warnings": plausibility.warnings(images, measured.thumbnails, measured.masks),
     }
     means = packed.class_means(measured, images)
     return Audit(images[list(COLUMNS)], measured.histograms, means, tables)
-
-
-def refusal(defects: pd.DataFrame) -> str:
-    """Return why a data set is refused, given its table of defects, which is not empty."""
-    named = [f"{row.image} ({row.defect})" for row in defects.head(_NAMED).itertuples()]
-    count = defects["image"].nunique()
-    more = ", ..." if len(defects) > _NAMED else ""
-    return (
-        f"{count} {'radiographs are' if count > 1 else 'radiograph is'} defective: "
-        f"{', '.join(named)}{more}; the "
-        "lines above list all. Repair or remove them, or set dataset.on_defect: exclude"
-    )
 
 
 def _described(
@@ -118,6 +124,7 @@ def _described(
     inside = lungs.sum(axis=1)
     images["useful_area"] = np.where(inside > 0, inside, np.nan) / np.maximum(whole.sum(axis=1), 1)
     images["mean_lungs"], images["sd_lungs"] = intensity.moments(lungs)
+    images["mask_contrast"] = measured.mask_contrast
     readable = decoded["pixel_sha256"] != ""
     images["phash"] = np.where(readable, [f"{value:016x}" for value in measured.hashes], "")
     pairs = _duplicate_pairs(decoded, measured)
@@ -170,15 +177,3 @@ def _with_spanning_groups(images: pd.DataFrame) -> pd.Series:
             former = defects[members.index]
             defects[members.index] = former.where(former == "", former + "; ") + reason
     return defects
-
-
-def _defects(images: pd.DataFrame, lone_masks: Sequence[raw_table.RawFile]) -> pd.DataFrame:
-    rows = [
-        (image, class_name, defect)
-        for image, class_name, defects in images[["image", "class", "defects"]].itertuples(
-            index=False
-        )
-        for defect in filter(None, defects.split("; "))
-    ]
-    rows += [(file.path.stem, file.path.parts[0], "mask without image") for file in lone_masks]
-    return pd.DataFrame(rows, columns=["image", "class", "defect"], dtype="str")

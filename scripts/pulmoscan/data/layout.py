@@ -5,12 +5,14 @@ spelling of the copy on Kaggle is the canonical one: ``Viral Pneumonia`` (elsewh
 ``Viral_Pneumonia``) and ``Normal-12`` (elsewhere ``NORMAL-12``).
 """
 
+import unicodedata
 from pathlib import PurePosixPath
 
 CLASSES = ("COVID", "Lung_Opacity", "Normal", "Viral Pneumonia")
 POSITIVE = "sick"  # the label of a two-class sampling that sensitivity is about
 PARTS = ("images", "masks")
 METADATA_SUFFIX = ".metadata.xlsx"
+LONGEST_NAME = 200  # bytes of an image name: file systems allow 255, and results add their own
 
 _BY_KEY = {name.casefold().replace("_", " "): name for name in CLASSES}
 
@@ -26,34 +28,43 @@ def canonical_class(name: str) -> str:
 def canonical_image(name: str) -> str:
     """Return the canonical name of an image, without suffix: ``NORMAL-12`` gives ``Normal-12``.
 
-    Raises ``ValueError`` if the part before the last dash is not a class, or the part after it has
-    characters that cannot be printed.
+    Raises ``ValueError`` unless the part before the last dash is a class and the part after it is
+    text that can be printed, with at most ``LONGEST_NAME`` bytes in all.
     """
-    class_name, dash, number = name.rpartition("-")
-    if not dash or not number.strip().isprintable():
+    class_name, dash, number = unicodedata.normalize("NFC", name).rpartition("-")
+    number = number.strip()
+    if not dash or not number or not number.isprintable():
         raise ValueError(f"{name!r} is not an image name: expected <class>-<number>")
-    return f"{canonical_class(class_name)}-{number.strip()}"
+    image = f"{canonical_class(class_name)}-{number}"
+    if len(image.encode()) > LONGEST_NAME:
+        raise ValueError(f"the image name {name!r} is longer than {LONGEST_NAME} bytes")
+    return image
 
 
 def canonical_path(path: str | PurePosixPath) -> PurePosixPath | None:
     """Return where a file of any copy of the database belongs, or None if it is not part of it.
 
     ``path`` is relative to any folder above the classes, with ``/`` between its parts, so that the
-    folders an archive wraps around the database do not matter.
+    folders an archive wraps around the database do not matter. Upper and lower case are the same.
     """
     path = PurePosixPath(path)
-    if path.name.endswith(METADATA_SUFFIX):
+    if path.name.casefold().endswith(METADATA_SUFFIX):
         try:
-            return PurePosixPath(
-                canonical_class(path.name.removesuffix(METADATA_SUFFIX)) + METADATA_SUFFIX
-            )
+            class_name = canonical_class(path.name[: -len(METADATA_SUFFIX)])
         except ValueError:
             return None
-    if len(path.parts) < 3 or path.suffix.lower() != ".png" or path.parts[-2] not in PARTS:
+        return PurePosixPath(class_name + METADATA_SUFFIX)
+    part = path.parent.name.casefold()
+    if len(path.parts) < 3 or path.suffix.lower() != ".png" or part not in PARTS:
         return None
     try:
         return PurePosixPath(
-            canonical_class(path.parts[-3]), path.parts[-2], f"{canonical_image(path.stem)}.png"
+            canonical_class(path.parts[-3]), part, f"{canonical_image(path.stem)}.png"
         )
     except ValueError:
         return None
+
+
+def class_of_image(image: str) -> str:
+    """Return the class that the canonical name of an image begins with."""
+    return image.rpartition("-")[0]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pulmoscan.data import duplicates, intensity
+from pulmoscan.data import duplicates, intensity, plausibility
 from pulmoscan.data.layout import CLASSES
 from pulmoscan.storage import arrays
 
@@ -22,6 +22,8 @@ class Measured:
         histograms: n x 2 x 256 int32, see ``intensity.histograms``.
         hashes: n uint64, see ``duplicates.perceptual_hash``.
         thumbnails: n x 64 x 64 uint8, see ``duplicates.reduced``.
+        masks: n x 512 uint8, see ``plausibility.reduced_mask``.
+        mask_contrast: n float64, see ``plausibility.edge_contrast``.
         summed: n integers: the position in ``sums`` of the sum that includes an image, -1 for none.
         sums: For each class 2 x s x s float64, whole numbers: the pixelwise sum of its images,
             whole, and with black outside the mask.
@@ -30,6 +32,8 @@ class Measured:
     histograms: np.ndarray
     hashes: np.ndarray
     thumbnails: np.ndarray
+    masks: np.ndarray
+    mask_contrast: np.ndarray
     summed: np.ndarray
     sums: np.ndarray
 
@@ -79,6 +83,8 @@ class Packed:
             np.zeros((count, 2, intensity.LEVELS), np.int32),
             np.zeros(count, np.uint64),
             np.zeros((count, side, side), np.uint8),
+            np.zeros((count, side * side // 8), np.uint8),
+            np.full(count, np.nan),
             _class_of_usable(decoded),
             np.zeros((len(CLASSES), 2, *self._size())),
         )
@@ -90,6 +96,10 @@ class Packed:
                 measured.histograms[row] = intensity.histograms(image, mask)
                 measured.hashes[row] = duplicates.perceptual_hash(image)
                 measured.thumbnails[row] = duplicates.reduced(image)
+                measured.masks[row] = plausibility.reduced_mask(mask)
+                measured.mask_contrast[row] = plausibility.edge_contrast(
+                    measured.thumbnails[row], measured.masks[row]
+                )
                 _add(sums, measured.summed[row], image, mask)
             return sums
 

@@ -5,87 +5,28 @@ values are read; formulas are not evaluated.
 """
 
 import re
-import zipfile
-from collections.abc import Mapping
-from io import BytesIO
+from collections.abc import Mapping, Sequence
 
-import openpyxl
 import pandas as pd
 
-from pulmoscan.data import collections
+from pulmoscan.data import collections, unread, workbook
 from pulmoscan.data.layout import CLASSES, METADATA_SUFFIX, canonical_image
-from pulmoscan.data.raw_folder import ZIP_METHODS
 
 NEEDED = ("FILE NAME", "FORMAT", "SIZE", "URL")
 ERROR_COLUMNS = ("class", "image", "error", "value", "expected")
 
-# The largest table of the database has 10,192 rows and some 3 million bytes of XML.
-MOST_UNPACKED = 64 << 20  # bytes
-MOST_CELLS = 2**21  # of all rows together, an empty row counted as one cell
 
-
-class _TooLargeError(ValueError):
-    """The file holds more than any table of the database does."""
-
-
-def read_rows(content: bytes) -> list[dict[str, str]]:
-    """Return the rows of the first sheet of an xlsx file.
-
-    The first row that is not empty is the header, matched without regard to case. Unknown columns
-    and empty rows are left out.
-
-    Returns:
-        For each row the text of the columns ``NEEDED`` that the sheet has; "" for an empty cell.
-
-    Raises:
-        ValueError: the file cannot be parsed, is far larger than a table of the database, or has no
-            column FILE NAME.
-    """
-    try:
-        _check_size(content)
-        cells = _cells(content)
-    except _TooLargeError:
-        raise
-    except Exception as error:
-        # openpyxl checks little: a damaged file makes it raise anything.
-        raise ValueError(f"{type(error).__name__}: {error}".splitlines()[0]) from error
-    header = [name.upper().replace("_", " ") for name in cells[0]] if cells else []
-    if NEEDED[0] not in header:
-        raise ValueError(f"no column {NEEDED[0]}")
-    columns = {name: header.index(name) for name in NEEDED if name in header}
-    return [
-        {name: row[index] if index < len(row) else "" for name, index in columns.items()}
-        for row in cells[1:]
+def with_unread(errors: pd.DataFrame, left: Sequence[unread.UnreadFile]) -> pd.DataFrame:
+    """Return the errors of `check`, with files that seem to be metadata and are not read."""
+    rows = [
+        (file.class_name, "", "metadata file not read", file.file, f"<class>{METADATA_SUFFIX}")
+        for file in left
+        if file.reason == unread.METADATA_REASON
     ]
-
-
-def _check_size(content: bytes) -> None:
-    """Raise ``_TooLargeError`` for a file that would fill the memory when unpacked."""
-    with zipfile.ZipFile(BytesIO(content)) as parts:
-        entries = parts.infolist()
-    unpacked = sum(entry.file_size for entry in entries)
-    if unpacked > MOST_UNPACKED:
-        raise _TooLargeError(f"it would unpack to {unpacked:,} bytes, more than {MOST_UNPACKED:,}")
-    methods = {entry.compress_type for entry in entries} - {*ZIP_METHODS}
-    if methods:
-        raise ValueError(f"compression method {min(methods)}, which no xlsx file has")
-
-
-def _cells(content: bytes) -> list[list[str]]:
-    """Return the text of the first sheet's cells, without empty rows."""
-    book = openpyxl.load_workbook(BytesIO(content), read_only=True, data_only=True)
-    sheet = book.worksheets[0]
-    sheet.reset_dimensions()  # the size that a file states for its sheet may be wrong
-    cells, count = [], 0
-    for row in sheet.iter_rows(values_only=True):
-        # A row may claim to be the billionth: openpyxl then yields all rows before it.
-        count += max(len(row), 1)
-        if count > MOST_CELLS:
-            raise _TooLargeError(f"its sheet has more than {MOST_CELLS:,} cells")
-        texts = [_text(value) for value in row]
-        if any(texts):
-            cells.append(texts)
-    return cells
+    if not rows:
+        return errors
+    more = pd.DataFrame(rows, columns=ERROR_COLUMNS, dtype="str")
+    return pd.concat([errors, more], ignore_index=True)
 
 
 def check(
@@ -115,7 +56,7 @@ def check(
             errors.append((class_name, "", "no metadata file", "", file))
             continue
         try:
-            rows = read_rows(content)
+            rows = workbook.read_rows(content, NEEDED)
         except ValueError as error:
             errors.append((class_name, "", "damaged metadata file", str(error), file))
             continue
@@ -164,10 +105,6 @@ def _check_class(
         if image not in seen:
             error(image, "image without row", "", "")
     return known, errors
-
-
-def _text(value: object) -> str:
-    return "" if value is None else " ".join(str(value).split())
 
 
 def _image(name: str) -> str:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from pulmoscan.data import radiographs, raw_table
+from pulmoscan.data import depth, layout, png, radiographs, raw_table
 from pulmoscan.storage import arrays
 
 BLOCK = 8  # pairs that a thread decodes and writes at a time
@@ -24,6 +24,8 @@ COLUMNS = {
     "mask_width": "int32",
     "mask_height": "int32",
     "mask_binary": "bool",
+    "mask_form": "str",
+    "bits": "int32",
     "mean": "float64",
     "sd": "float64",
     "pixel_sha256": "str",
@@ -70,9 +72,9 @@ def pack(
         images, masks = np.empty((2, len(contents), size, size), np.uint8)
         rows = []
         for files_of_pair, image, mask in zip(contents, images, masks, strict=True):
-            radiograph = radiographs.read(*files_of_pair, image, mask)
+            radiograph = radiographs.read(*files_of_pair, image, mask, bits)
             values = [getattr(radiograph, column) for column in COLUMNS]
-            rows.append([*values, "; ".join(radiograph.defects)])
+            rows.append([*values, radiograph.defects])
         for file, begin, rows_of_file in zip(files, begins, (images, masks), strict=True):
             _write_at(file, begin + start * size**2, rows_of_file)
         return rows
@@ -84,16 +86,37 @@ def pack(
             file.flush()
         begins = [file.tell() for file in files]
         pool = stack.enter_context(ThreadPoolExecutor(threads))
+        bits = depth.of_data_set(pool.map(lambda pair: _highest(raw, pair.image), pairs))
         rows = []
         for done, block in enumerate(pool.map(work, range(0, len(pairs), BLOCK)), 1):
             rows += block
             if done % SYNCED == 0:
                 _sync(files)
     table = pd.DataFrame(rows, columns=[*COLUMNS, "defects"]).astype(COLUMNS)
+    table["defects"] = [
+        "; ".join([*_misfiled(pair), *defects])
+        for pair, defects in zip(pairs, table["defects"], strict=True)
+    ]
     table.insert(0, "image", [pair.name for pair in pairs])
     table.insert(1, "class", [pair.class_name for pair in pairs])
     table.insert(table.columns.get_loc("pixel_sha256"), "sha256", [p.image.sha256 for p in pairs])
     return table
+
+
+def _highest(raw: Path, file: raw_table.RawFile) -> int:
+    """Return the highest value of an image with 16 bits per channel, 0 for any other file."""
+    try:
+        with (raw / file.path).open("rb") as stream:
+            start = stream.read(32)
+    except OSError:  # reported where the file is read
+        return 0
+    return radiographs.highest(raw_table.content(raw, file)) if png.depth(start) == 16 else 0
+
+
+def _misfiled(pair: raw_table.Pair) -> list[str]:
+    """Return what is wrong if name and folder state two classes."""
+    named = layout.class_of_image(pair.name)
+    return [] if named == pair.class_name else [f"named {named}, lies in {pair.class_name}"]
 
 
 def _write_at(file: BinaryIO, position: int, rows: np.ndarray) -> None:

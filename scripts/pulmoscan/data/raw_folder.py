@@ -1,7 +1,7 @@
 """The folder ``raw/``: a copy of the database in canonical spelling, and the table of its files.
 
-Every data source yields a list of ``DatabaseFile``; ``check_layout`` checks that they are a
-database, and ``write`` copies them.
+Every data source yields a ``Database``; ``check_layout`` checks that it is complete, and ``write``
+copies its files.
 """
 
 import csv
@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from pulmoscan.data import layout
+from pulmoscan.data import layout, unread
 from pulmoscan.storage import atomic, disk
 from pulmoscan.storage.progress import Progress
 
@@ -49,35 +49,51 @@ class DatabaseFile:
     sha256: str | None = None
 
 
+@dataclass(frozen=True)
+class Database:
+    """What a data source holds.
+
+    Attributes:
+        files: The files of the database.
+        unread: Files that look like data and are not read.
+    """
+
+    files: list[DatabaseFile]
+    unread: list[unread.UnreadFile]
+
+
 def images_by_class(files: Iterable[DatabaseFile]) -> Counter[str]:
     """Return the number of images of each class that has some."""
     return Counter(file.path.parts[0] for file in files if "images" in file.path.parts)
 
 
-def check_layout(files: Sequence[DatabaseFile], where: str, found: Sequence[str]) -> None:
+def check_layout(database: Database, where: str, found: Sequence[str]) -> None:
     """Raise ``ValueError`` unless every class has images, all of sane size and none twice.
 
     Args:
-        files: The files of the database.
-        where: The copy they come from, for the message.
+        database: What was found.
+        where: The copy it comes from, for the message.
         found: Names in that copy, for the message if it holds no database.
     """
-    counts = images_by_class(files)
+    counts = images_by_class(database.files)
     missing = [name for name in layout.CLASSES if not counts[name]]
     if len(missing) == len(layout.CLASSES):
-        names = ", ".join(found[:6]) + (", ..." if len(found) > 6 else "")
+        names = ", ".join(map(unread.printable, found[:6])) + (", ..." if len(found) > 6 else "")
+        there = _example(database.unread) or f"found {names or 'nothing'}"
         raise ValueError(
             f"{where} holds no image of the database: expected <class>/images/<class>-<number>.png "
-            f"for the classes {', '.join(layout.CLASSES)}; found {names or 'nothing'}"
+            f"for the classes {', '.join(layout.CLASSES)}; {there}"
         )
     if missing:
         there = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
+        lost = [file for file in database.unread if file.class_name in ("", *missing)]
+        there = _example(lost) or f"found images of {there}"
         raise ValueError(
             f"{where} holds no images of {', '.join(missing)}: expected "
-            f"{', '.join(f'{name}/images/*.png' for name in missing)}; found images of {there}"
+            f"{', '.join(f'{name}/images/{name}-<number>.png' for name in missing)}; {there}"
         )
     seen: dict[tuple[str, ...], str] = {}
-    for file in files:
+    for file in database.files:
         if file.size > MAX_FILE:
             raise ValueError(
                 f"{file.origin} has {file.size:,} bytes, more than any file of the "
@@ -89,6 +105,15 @@ def check_layout(files: Sequence[DatabaseFile], where: str, found: Sequence[str]
                 f"{where} holds {file.path.stem} twice: {seen[key]} and {file.origin}; remove one"
             )
         seen[key] = file.origin
+
+
+def _example(lost: Sequence[unread.UnreadFile]) -> str:
+    """Return what keeps files from being read, of one that is to hold an image if there is one."""
+    if not lost:
+        return ""
+    first = next((file for file in lost if file.reason != unread.METADATA_REASON), lost[0])
+    more = f" (and {len(lost) - 1:,} more files)" if len(lost) > 1 else ""
+    return f"{first.file} is there but not read: {first.reason}{more}"
 
 
 def write(files: Sequence[DatabaseFile], raw: Path, table: Path, threads: int) -> None:

@@ -1,10 +1,11 @@
-"""The table of the downloaded files, read as pairs of image and mask."""
+"""The tables of the downloaded files, read as pairs of image and mask."""
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from pulmoscan.data import unread
 from pulmoscan.data.layout import CLASSES, METADATA_SUFFIX
 from pulmoscan.storage import tables
 
@@ -39,6 +40,15 @@ def read(table: Path) -> list[RawFile]:
         RawFile(PurePosixPath(file), sha256)
         for file, sha256 in zip(rows["file"], rows["sha256"], strict=True)
     ]
+
+
+def unread_files(table: Path) -> list[unread.UnreadFile]:
+    """Return the files that look like data and that the download did not read.
+
+    Raises as `read` does.
+    """
+    rows = tables.read(table, "the download", text=unread.COLUMNS)
+    return [unread.UnreadFile(*row) for row in rows[list(unread.COLUMNS)].itertuples(index=False)]
 
 
 def content(raw: Path, file: RawFile) -> bytes:

@@ -54,7 +54,7 @@ def get(tmp_path):
         folder = tmp_path / "results"
         download.main(
             f"--source kaggle --cache {folder}/cache --raw {folder}/raw "
-            f"--table {folder}/raw.tsv".split()
+            f"--table {folder}/raw.tsv --unread {folder}/unread.tsv".split()
         )
         return read_folder(folder / "raw")
 

@@ -22,6 +22,7 @@ TABLES = (
     "metadata_errors",
     "duplicates",
     "defects",
+    "warnings",
 )
 COLUMNS = (
     "image",

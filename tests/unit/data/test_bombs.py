@@ -27,7 +27,7 @@ sys.path[:0] = {paths!r}
 import cv2, numpy, pandas, openpyxl
 from pathlib import Path
 from pulmoscan.acquire import archive
-from pulmoscan.data import metadata, radiographs
+from pulmoscan.data import metadata, radiographs, workbook
 content = Path(sys.argv[2]).read_bytes()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
@@ -35,10 +35,10 @@ try:
         mask = Path(sys.argv[3]).read_bytes()
         print(radiographs.read(content, mask, *numpy.zeros((2, 64, 64), "u1")).defects)
     elif sys.argv[1] == "book":
-        print(len(metadata.read_rows(content)))
+        print(len(workbook.read_rows(content, metadata.NEEDED)))
     else:
         with archive.opened(Path(sys.argv[2]), "a.zip") as opened:
-            for file in opened.database_files(""):
+            for file in opened.database("").files:
                 print(sum(map(len, file.chunks())))
 except ValueError as error:
     print(error)

@@ -9,7 +9,7 @@ import download
 import mutants
 import pandas as pd
 from fuzzing import BOOK, mutated, report, share
-from pulmoscan.data import metadata
+from pulmoscan.data import metadata, workbook
 from refusals import refusal
 from tiny_database import contents, read_folder, zipped
 
@@ -17,12 +17,12 @@ warnings.filterwarnings("ignore", category=UserWarning)  # of what damaged files
 
 
 def test_mutated_workbooks():
-    rows = metadata.read_rows(BOOK)
+    rows = workbook.read_rows(BOOK, metadata.NEEDED)
     images = pd.DataFrame({"image": ["COVID-2"], "class": "COVID", "width": 299, "height": 299})
     outcomes = Counter()
     for number in share(0.15):
         _, mutant = mutated(number, [BOOK], mutants.BOOK_CHANGES, seed=4)
-        found, sentence = refusal(metadata.read_rows, mutant)
+        found, sentence = refusal(workbook.read_rows, mutant, metadata.NEEDED)
         source, errors = metadata.check(images, {"COVID": mutant})
         assert len(source) == 1
         if sentence is not None:
@@ -48,6 +48,7 @@ def test_mutated_archives(tmp_path):
     path, results = tmp_path / "database.zip", tmp_path / "results"
     command = ["--source", "local", "--path", str(path), "--cache", str(results / "cache")]
     command += ["--raw", str(results / "raw"), "--table", str(results / "raw.tsv")]
+    command += ["--unread", str(results / "unread.tsv")]
     outcomes = Counter()
     for number in share(0.15):
         path.write_bytes(mutated(number, good, mutants.ZIP_CHANGES, seed=5)[1])

@@ -151,11 +151,12 @@ def test_mask_of_the_image_size_is_resized_to_its_nearest_pixels():
     assert pair.defects == []
 
 
-def test_a_grey_mask_counts_above_127_and_is_recorded_but_not_a_defect():
-    mask = np.tile(np.arange(256, dtype=np.uint8), (256, 1))
+def test_a_mask_with_soft_edges_counts_above_127_and_is_recorded_but_not_a_defect():
+    mask = cv2.GaussianBlur(small.mask(), (15, 15), 0)
     pair = read(small.encoded(small.radiograph(0)), small.encoded(mask), size=256)
-    assert np.array_equal(pair.mask[0], (np.arange(256) > 127).astype(np.uint8))
+    assert np.array_equal(pair.mask, (mask > 127).astype(np.uint8))
     assert not pair.mask_binary
+    assert pair.mask_form == "grey levels: above 127 is lung"
     assert pair.defects == []
 
 
@@ -240,7 +241,7 @@ def test_a_damaged_file_is_a_defect_or_the_same_pixels(colour):
 def test_a_file_cut_anywhere_is_a_defect():
     for length in range(len(GOOD)):
         with pytest.raises(ValueError, match=r"cut off|not a PNG|empty"):
-            png.checked_header(GOOD[:length])
+            png.checked(GOOD[:length])
 
 
 def test_bytes_after_the_end_do_not_matter():

@@ -1,0 +1,112 @@
+"""What is wrong with a data set: the table of defects, and a summary of everything in few lines."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from pulmoscan.data import collections, layout, masks, raw_table, unread
+
+COLUMNS = ("image", "class", "defect")
+_NAMED = 3  # defects that a message names
+_WARNINGS_NAMED = 4  # in a summary
+
+
+def defects(
+    images: pd.DataFrame, files: Sequence[raw_table.RawFile], left: Sequence[unread.UnreadFile]
+) -> pd.DataFrame:
+    """Return a table with the ``COLUMNS``, one row per defect.
+
+    Args:
+        images: one row per image with ``image, class, defects``.
+        files: the files of the data set, of which masks without image are listed.
+        left: files that look like data and are not read; they have their path for a name.
+    """
+    rows = [
+        (image, class_name, defect)
+        for image, class_name, reasons in images[["image", "class", "defects"]].itertuples(
+            index=False
+        )
+        for defect in filter(None, reasons.split("; "))
+    ]
+    rows += [
+        (mask.path.stem, mask.path.parts[0], _lone_mask(mask))
+        for mask in raw_table.masks_without_image(files)
+    ]
+    rows += [
+        (file.file, file.class_name, f"{unread.DEFECT}: {file.reason}")
+        for file in left
+        if file.reason != unread.METADATA_REASON
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS, dtype="str")
+
+
+def _lone_mask(mask: raw_table.RawFile) -> str:
+    named, folder = layout.class_of_image(mask.path.stem), mask.path.parts[0]
+    return "mask without image" + (f": named {named}, lies in {folder}" * (named != folder))
+
+
+def refusal(defects: pd.DataFrame) -> str:
+    """Return why a data set is refused, given its table of defects, which is not empty."""
+    named = [f"{row.image} ({row.defect})" for row in defects.head(_NAMED).itertuples()]
+    count = defects["image"].nunique()
+    more = ", ..." if len(defects) > _NAMED else ""
+    return (
+        f"{count} {'radiographs are' if count > 1 else 'radiograph is'} defective: "
+        f"{', '.join(named)}{more}; the "
+        "lines above list all. Repair or remove them, or set dataset.on_defect: exclude"
+    )
+
+
+def summary(
+    images: pd.DataFrame, tables: Mapping[str, pd.DataFrame], folder: Path
+) -> Iterator[str]:
+    """Yield what was found, one line per subject.
+
+    Args:
+        images: the audit's table of images.
+        tables: ``defects``, ``metadata_errors`` and ``warnings``.
+        folder: where the tables are written.
+    """
+    found = f"{len(images):,} images in {images['class'].nunique()} classes"
+    wrong = tables["defects"]["defect"]
+    if wrong.empty:
+        yield f"{found}, no defects"
+    else:
+        bad = int((images["defects"] != "").sum())
+        lost = int(wrong.str.startswith(unread.DEFECT).sum())
+        parts = [f"{bad:,} defective"] * (bad > 0)
+        parts += [f"{unread.files(lost)} not read"] * (lost > 0)
+        yield (
+            "; ".join([found, *parts])
+            + f" ({folder}/defects.tsv): {unread.summary(map(_kind, wrong))}"
+        )
+    errors = tables["metadata_errors"]["error"]
+    if len(errors):
+        unknown = int((images["source"] == collections.UNKNOWN).sum())
+        yield (
+            f"errors in the metadata: {len(errors):,} ({folder}/metadata_errors.tsv): "
+            f"{unread.summary(errors)}"
+            + (f"; source unknown of {unknown:,} images" * (unknown > 0))
+        )
+    forms = images["mask_form"][~images["mask_form"].isin(["", masks.STANDARD])]
+    if len(forms):
+        yield f"masks that hold other values than 0 and 255: {unread.summary(forms)}"
+    deep = images["bits"][images["mode"].str.endswith("16") & (images["bits"] < 16)]
+    if len(deep):
+        bits = deep.iloc[0]
+        yield f"16-bit images use {bits} bits: 0 to {2**bits - 1} become 0 to 255 ({len(deep):,})"
+    warnings = [
+        f"warning: {row.image or row[1]}: {row.warning}" for row in tables["warnings"].itertuples()
+    ]
+    yield from warnings[:_WARNINGS_NAMED]
+    if len(warnings) > _WARNINGS_NAMED:
+        yield f"warning: {len(warnings) - _WARNINGS_NAMED:,} more in {folder}/warnings.tsv"
+
+
+def _kind(defect: str) -> str:
+    """Return what a defect has in common with others of its kind."""
+    if defect.startswith("duplicate group"):
+        return "in a duplicate group that spans classes"
+    return re.sub(r"\d+", "N", defect)
