@@ -1,7 +1,6 @@
 """Run the notebook of the report, and write it as a page.
 
-The kernel is this Python, whichever kernels are installed, and imports nothing from the working
-folder.
+The kernel is this Python, whichever kernels are installed, and finds nothing in the working folder.
 
 Inputs:
     ``--notebook``: the notebook, which reads the folder ``--results``.
@@ -13,6 +12,7 @@ Outputs:
 import argparse
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,20 +20,25 @@ import nbconvert
 import papermill
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import DeadKernelError
+from papermill.exceptions import PapermillExecutionError
 from pulmoscan import command
+from pulmoscan.storage import atomic
 from traitlets.config import Config
 
 SCRIPTS = Path(__file__).resolve().parent
+HIDDEN = ("exclude_input", "exclude_input_prompt", "exclude_output_prompt")
+NOT_LOADED = ("mathjax_url", "require_js_url", "jquery_url")
 
 
 class OwnKernel(AsyncKernelManager):
-    """Starts this Python, alone with its own packages."""
+    """Starts this Python, alone with its own packages, and speaks to it through files."""
 
     @property
     def kernel_spec(self) -> KernelSpec:
         """The command that starts the kernel; `jupyter_client` would look for one by its name."""
-        start = [sys.executable, "-I", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-        return KernelSpec(argv=[*start, "--IPKernelApp.ignore_cwd=True"])
+        start = [sys.executable, "-I", "-Xutf8", "-m", "ipykernel_launcher"]
+        return KernelSpec(argv=[*start, "-f", "{connection_file}", "--IPKernelApp.ignore_cwd=True"])
 
 
 def main(argv: Sequence[str]) -> None:
@@ -44,32 +49,49 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--results", type=Path, required=True, help="what the notebook reads")
     parser.add_argument("--output", type=Path, required=True, help="notebook to write")
     arguments = parser.parse_args(argv)
+    leave_the_user_out(arguments.results / "cache")
     os.environ["PULMOSCAN_SCRIPTS"] = str(SCRIPTS)
-    papermill.execute_notebook(
-        arguments.notebook,
-        arguments.output,
-        {"results": str(arguments.results)},
-        cwd=".",
-        progress_bar=False,
-        kernel_manager_class=OwnKernel,
+    with atomic.replacing(arguments.output) as path:
+        run(arguments.notebook, path, arguments.results)
+    exporter = nbconvert.HTMLExporter(
+        extra_template_basedirs=[str(arguments.template.parent)],
+        template_name=arguments.template.name,
+        **dict.fromkeys(HIDDEN, True),
+        **dict.fromkeys(NOT_LOADED, ""),
     )
-    page, _ = nbconvert.HTMLExporter(
-        config=Config(
-            TemplateExporter={
-                "extra_template_basedirs": [str(arguments.template.parent)],
-                "exclude_input": True,
-                "exclude_input_prompt": True,
-                "exclude_output_prompt": True,
-            },
-            HTMLExporter={
-                "template_name": arguments.template.name,
-                "mathjax_url": "",
-                "require_js_url": "",
-                "jquery_url": "",
-            },
-        )
-    ).from_filename(arguments.output)
-    arguments.output.with_suffix(".html").write_text(page, encoding="utf-8")
+    with atomic.replacing(arguments.output.with_suffix(".html")) as path:
+        path.write_text(exporter.from_filename(arguments.output)[0], encoding="utf-8")
+
+
+def leave_the_user_out(cache: Path) -> None:
+    """Let Jupyter and IPython read no settings, start-up files or templates of the user."""
+    cache.mkdir(parents=True, exist_ok=True)
+    os.environ.pop("JUPYTER_PATH", None)
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    os.environ["IPYTHONDIR"] = str(cache.absolute() / "ipython")
+    for name in ("CONFIG", "DATA", "RUNTIME"):
+        os.environ[f"JUPYTER_{name}_DIR"] = str(cache.absolute() / "jupyter" / name.lower())
+
+
+def run(notebook: Path, output: Path, results: Path) -> None:
+    """Run a notebook; raises ``ValueError`` where its own code does, or where it is killed."""
+    with tempfile.TemporaryDirectory(prefix="pulmoscan-") as sockets:  # whose names must be short
+        try:
+            papermill.execute_notebook(
+                notebook,
+                output,
+                {"results": str(results)},
+                cwd=".",
+                progress_bar=False,
+                kernel_manager_class=OwnKernel,
+                config=Config(OwnKernel={"transport": "ipc", "ip": f"{sockets}/kernel"}),
+            )
+        except PapermillExecutionError as error:
+            if error.ename not in ("ValueError", "OSError"):
+                raise
+            raise ValueError(error.evalue) from None
+        except DeadKernelError:
+            raise ValueError("the notebook's Python was killed: is there enough memory?") from None
 
 
 if __name__ == "__main__":

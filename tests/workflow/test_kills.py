@@ -336,7 +336,7 @@ def test_jobs_of_a_cluster_are_asked_for(
     [
         (["python", "-m", "snakemake", "--cores", "2"], "snakemake"),
         (["/x/.venv/bin/python", "/x/.venv/bin/snakemake", "--cores", "2"], "snakemake"),
-        (["python", "-Es", f"{SCRIPTS}/train.py", "--seed", "0"], "train.py"),
+        (["python", "-Es", "-Xutf8", f"{SCRIPTS}/train.py", "--seed", "0"], "train.py"),
         (["python", "-Es", "/elsewhere/scripts/train.py"], None),
         (["vim", f"{SCRIPTS}/train.py"], None),
         (["less", "/usr/share/snakemake/README"], None),

@@ -90,7 +90,7 @@ def disturb(process, folder):
         time.sleep(0.1)
         for one in psutil.process_iter(["cmdline", "cwd"]):
             words = (one.info["cmdline"] or []) if one.info["cwd"] == str(folder) else []
-            programs = {Path(word).stem for word in words[1:3] if "/scripts/" in word}
+            programs = {Path(word).stem for word in words[1:4] if "/scripts/" in word}
             name = next(iter(left & programs), None)
             with suppress(psutil.NoSuchProcess):
                 if name == "train":

@@ -143,29 +143,23 @@ def one_of(names):
 
 
 # --------------------------------------------------------------------------- environment of the jobs
+ENVIRONMENT = [
+    "KERAS_HOME=results/cache/keras",
+    "MPLCONFIGDIR=results/cache/matplotlib",
+    "MPLBACKEND=Agg",
+]
+
+
 def program(script):
     """Return the parameter that is the beginning of a job's command line; see `uncompared`.
 
-    Python looks at no variable of the environment, nor at packages in the user's home: another
-    project's would come before those of this one.
+    Python looks at none of its own variables, nor at packages in the user's home: those of another
+    project would come before ours. Libraries draw without a screen, and keep their own files here,
+    so that nothing is written outside results/. Other rules of the same Snakemake see none of this.
     """
     in_conda = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
-    return uncompared(["python" if in_conda else sys.executable, "-Es", str(ROOT / script)])
-
-
-# Libraries keep their own files here, so that nothing is written outside results/.
-os.environ.update(
-    {
-        variable: str(Path("results/cache", folder).absolute())
-        for variable, folder in {
-            "KERAS_HOME": "keras",
-            "MPLCONFIGDIR": "matplotlib",
-            "IPYTHONDIR": "ipython",
-            "JUPYTER_CONFIG_DIR": "jupyter",
-            "JUPYTER_RUNTIME_DIR": "jupyter/runtime",
-        }.items()
-    }
-)
+    python = "python" if in_conda else sys.executable
+    return uncompared(["env", *ENVIRONMENT, python, "-Es", "-Xutf8", str(ROOT / script)])
 
 
 # ------------------------------------------ calls that are not part of Snakemake's public interface
