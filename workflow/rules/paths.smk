@@ -76,6 +76,12 @@ def retyped(settings, given, place=""):
     return schema.typed(given, place) if given == settings else settings
 
 
+# Not every path is an input or output: folders of logs and caches are named in commands.
+if workflow.modifier.path_modifier.replace_prefix("results") != "results":
+    raise WorkflowError(
+        "PulmoSCAN cannot have a prefix: its results lie in results/ of the working folder"
+    )
+
 # A name in braces is a wildcard for Snakemake, wherever a path is built.
 for folder in (ROOT, Path.cwd()):
     if set("{}") & set(str(folder)):

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from pulmoscan.acquire import trust
 from pulmoscan.storage import atomic, disk
 from pulmoscan.storage.progress import Progress
 
@@ -27,6 +28,10 @@ Opener = Callable[[Mapping[str, str]], requests.Response]
 
 class UnreachableError(OSError):
     """The server does not answer, or the connection breaks again and again."""
+
+
+class UntrustedError(OSError):
+    """The server's certificate is not trusted."""
 
 
 class RefusedError(OSError):
@@ -72,12 +77,15 @@ def download(send: Opener, target: Path, name: str) -> None:
     Raises:
         UnreachableError: No answer, a broken connection or a server error, ``ATTEMPTS`` times in a
             row without a byte more.
+        UntrustedError: The certificate is not trusted.
         RefusedError: Any other answer that is not the file.
         CorruptedError: The MD5 differs; what was received is removed.
         OSError: The disk has too little space.
+        ValueError: The environment names certificates that there are not.
     """
     if target.exists():
         return
+    trust.share_certificates()
     with atomic.writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
@@ -88,6 +96,8 @@ def download(send: Opener, target: Path, name: str) -> None:
             md5 = _receive(send, part, name)
             break
         except (_BrokenOffError, requests.RequestException) as error:
+            if advice := trust.refusal(error):
+                raise UntrustedError(f"cannot download {name}{_host(error)}: {advice}") from None
             fruitless = 0 if _size(part) > most else fruitless + 1
             most = max(most, _size(part))
             host = _host(error)
@@ -204,19 +214,15 @@ def _reason(error: Exception) -> str:
         return str(error)
     if isinstance(error, requests.Timeout):
         return "no answer in time"
-    causes, seen = [error], set()
-    while causes:
-        cause = causes.pop(0)
-        if id(cause) in seen or not isinstance(cause, BaseException):
-            continue
-        seen.add(id(cause))
+    through = (
+        "; HTTPS_PROXY names the proxy" if isinstance(error, requests.exceptions.ProxyError) else ""
+    )
+    for cause in trust.causes(error):
         if isinstance(cause, ssl.SSLError):
-            return f"TLS: {cause.reason or 'failed'}"
+            return f"TLS: {cause.reason or 'failed'}{through}"
         if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
-        reason = getattr(cause, "reason", None)
-        causes += [*cause.args, reason, cause.__cause__, cause.__context__]
-    return "connection broken"
+            return cause.strerror + through
+    return f"connection broken{through}"
 
 
 def _say(line: str) -> None:

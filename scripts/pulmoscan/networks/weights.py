@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from pulmoscan.acquire import trust
 from pulmoscan.networks import backbones, published_weights
 from pulmoscan.networks.backbones import WEIGHTS_SIZE
 from pulmoscan.storage import digests
@@ -37,7 +38,8 @@ def fetch(backbone: str, arguments: Mapping, cache: Path) -> Path:
 
     Raises:
         ConnectionError: it cannot be fetched completely.
-        ValueError: it is not the file that is known.
+        ValueError: it is not the file that is known, or the environment names certificates that
+            there are not.
     """
     import keras
 
@@ -47,6 +49,7 @@ def fetch(backbone: str, arguments: Mapping, cache: Path) -> Path:
     path = cache / "models" / name
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+    trust.share_certificates()
     try:
         keras.utils.get_file(
             name,
@@ -60,7 +63,8 @@ def fetch(backbone: str, arguments: Mapping, cache: Path) -> Path:
         raise ValueError(f"{url} is not the file that Keras published: {error}") from error
     except Exception as error:  # Keras raises a plain Exception for a failed download
         path.unlink(missing_ok=True)
-        reason = str(error).rpartition(" -- ")[2]  # without Keras' own mention of the address
+        # Without Keras' own mention of the address.
+        reason = trust.refusal(error) or str(error).rpartition(" -- ")[2]
         raise ConnectionError(f"cannot fetch {url}: {reason}; {ELSEWHERE}") from error
     if size is not None and path.stat().st_size != size:
         found = path.stat().st_size
