@@ -1,7 +1,7 @@
 """Put the figures of one published table beside what the runs of this project give.
 
-Settings: the table, the sampling of each variant, and the variant on which each tuned model was
-searched.
+Settings: the table, the sampling of each variant, the variant on which each tuned model was
+searched, and the runs that are not made as in the study, whose figures are left out.
 Inputs: the selection of runs, what the runs of the table gave (gathered metrics, per_class and
 searches), the table of resampling, and the published figures.
 Output: one row per published figure: the mean over trainings with its 95 % interval (Wilson, on the
@@ -32,6 +32,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--published", type=Path, required=True, help="published figures")
     parser.add_argument("--samplings", type=json.loads, required=True, help="by variant")
     parser.add_argument("--tuned", type=json.loads, required=True, help="variant by tuned model")
+    parser.add_argument("--redefined", type=json.loads, default={}, help="settings by run")
     parser.add_argument("--output", type=Path, required=True, help="TSV table to write")
     arguments = parser.parse_args(argv)
     gathered = comparison.Gathered(
@@ -44,7 +45,7 @@ def main(argv: Sequence[str]) -> None:
     )
     result = comparison.compare(
         arguments.table,
-        published.read(arguments.published),
+        published.without(published.read(arguments.published), arguments.redefined),
         gathered,
         arguments.samplings,
         arguments.tuned,

@@ -1,6 +1,7 @@
 """Put every published fact about the data set beside what the audit finds.
 
-Settings: the split whose samplings the facts are about.
+Settings: the split whose samplings the facts are about, and the samplings that are not taken as in
+the study, whose facts are left out.
 Inputs: the tables of the audit (those in `pulmoscan.results.dataset_facts.TABLES` are read), the
 table of resampling, and the published facts.
 Output: one row per published fact: ``fact, class_or_set, published, reproduced, difference, status
@@ -9,6 +10,7 @@ validation images together where the study counts them so.
 """
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,6 +28,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--resampling", type=Path, required=True, help="asked, got, shortfall")
     parser.add_argument("--split-name", required=True, help="of the samplings that are counted")
     parser.add_argument("--published", type=Path, required=True, help="published facts")
+    parser.add_argument("--redefined", type=json.loads, default={}, help="settings by sampling")
     parser.add_argument("--output", type=Path, required=True, help="TSV table to write")
     arguments = parser.parse_args(argv)
     files = {path.stem: path for path in arguments.tables}
@@ -36,7 +39,8 @@ def main(argv: Sequence[str]) -> None:
     resampling = tables.read(arguments.resampling, "resampling", RESAMPLING_TEXT)
     resampling = resampling[resampling["split_name"] == arguments.split_name]
     facts = pd.read_csv(arguments.published, sep="\t", dtype=str, keep_default_na=False)
-    tables.write(arguments.output, dataset_facts.compare(facts, audit, resampling))
+    result = dataset_facts.compare(facts, audit, resampling, arguments.redefined)
+    tables.write(arguments.output, result)
 
 
 if __name__ == "__main__":

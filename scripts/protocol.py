@@ -1,6 +1,7 @@
 """Put the published protocol of training beside the recommended one.
 
-Settings: the sampling of each variant; what the selected models are like, their stages and network.
+Settings: the sampling of each variant; what the selected models are like, their stages and network;
+and the runs that are not made as in the study, whose figures are left out.
 Inputs: the selection of runs, gathered metrics and predictions, the table of resampling, and the
 published figures.
 Output: two metrics per pair of runs, see `pulmoscan.results.protocols`.
@@ -27,12 +28,13 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--published", type=Path, required=True, help="published figures")
     parser.add_argument("--samplings", type=json.loads, required=True, help="by variant")
     parser.add_argument("--models", type=json.loads, required=True, help="like, stages, network")
+    parser.add_argument("--redefined", type=json.loads, default={}, help="settings by run")
     parser.add_argument("--output", type=Path, required=True, help="TSV table to write")
     arguments = parser.parse_args(argv)
     result = protocols.table(
         tables.read(arguments.selection, "selection", TEXT),
         arguments.models,
-        published.read(arguments.published),
+        published.without(published.read(arguments.published), arguments.redefined),
         tables.read(arguments.metrics, "gather"),
         tables.read(arguments.predictions, "gather"),
         tables.read(arguments.resampling, "resampling", RESAMPLING_TEXT),

@@ -39,6 +39,7 @@ rule compare:
         program=program("scripts/compare.py"),
         samplings=samplings_of_table,
         tuned=tuned_of_table,
+        redefined=redefined_of_table,
     shell:
         r"""
         {params.program:q} \
@@ -51,6 +52,7 @@ rule compare:
             --published {input.published:q} \
             --samplings {params.samplings:q} \
             --tuned {params.tuned:q} \
+            --redefined {params.redefined:q} \
             --output {output.table:q} \
             2>&1 | tee {log:q}
         """
@@ -111,6 +113,7 @@ rule protocol:
         program=program("scripts/protocol.py"),
         samplings=samplings_of_variants(RUNS["variant"]),
         models=described_models(),
+        redefined=redefined_runs(RUNS),
     shell:
         r"""
         {params.program:q} \
@@ -121,6 +124,7 @@ rule protocol:
             --published {input.published:q} \
             --samplings {params.samplings:q} \
             --models {params.models:q} \
+            --redefined {params.redefined:q} \
             --output {output.table:q} \
             2>&1 | tee {log:q}
         """
@@ -204,12 +208,14 @@ rule dataset_facts:
         *code("scripts/dataset_facts.py"),
         program=program("scripts/dataset_facts.py"),
         split=counted_split(),
+        redefined=redefined_samplings(),
     shell:
         r"""
         {params.program:q} \
             --tables {input.tables:q} \
             --resampling {input.resampling:q} \
             --split-name {params.split:q} \
+            --redefined {params.redefined:q} \
             --published {input.published:q} \
             --output {output.table:q} \
             2>&1 | tee {log:q}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from pulmoscan.data import collections
-from pulmoscan.results.published import number
+from pulmoscan.results.published import NOT_COMPARED, number
 
 # The tables of the audit that hold facts, and their columns of text.
 TABLES = {
@@ -34,6 +34,7 @@ STATISTICS = {
     "intensity-sd/mean": "mean_of_sds",
     "intensity-sd/sd": "sd_of_sds",
 }
+SHARE_OF_LEARNT = "validation-from-train"  # of a sampling, which is its subject
 LEARNT = ("train", "validation")
 ALL_PARTS = ("train", "validation", "test")
 # What a published count of a sampling counts: its name here, the parts, and one class or all.
@@ -83,7 +84,7 @@ def measure(
         return (tables["sources"]["source"] != collections.UNKNOWN).sum(), ""
     if fact in STATISTICS:
         return _intensity(tables["intensity"], subject, STATISTICS[fact])
-    if fact == "validation-from-train":
+    if fact == SHARE_OF_LEARNT:
         validation = _images(resampling, subject, ("validation",))
         return validation.sum() / _images(resampling, subject, LEARNT).sum(), ""
     if fact in COUNTS:
@@ -115,15 +116,26 @@ def _images(resampling: pd.DataFrame, sampling: str, parts: Sequence[str]) -> pd
 
 
 def compare(
-    facts: pd.DataFrame, tables: Mapping[str, pd.DataFrame], resampling: pd.DataFrame
+    facts: pd.DataFrame,
+    tables: Mapping[str, pd.DataFrame],
+    resampling: pd.DataFrame,
+    redefined: Mapping[str, str],
 ) -> pd.DataFrame:
-    """Return one row per published fact, in their order, with the columns `COLUMNS`."""
+    """Return one row per published fact, in their order, with the columns `COLUMNS`.
+
+    ``redefined`` has the samplings that are not those of the study, with the settings in which they
+    differ: facts about them have no published value.
+    """
     rows = []
     for fact, subject, value in facts[["fact", "class_or_set", "value"]].itertuples(index=False):
+        sampling = subject if fact == SHARE_OF_LEARNT else COUNTS.get(fact, ("",))[0]
+        settings = redefined.get(sampling, "")
+        value = "" if settings else value
         row = {"fact": fact, "class_or_set": subject, "published": value}
         row |= {"status": NOT_MEASURED, "reason": "", "note": ""}
         try:
             row["reproduced"], row["note"] = measure(fact, subject, tables, resampling)
+            row["note"] = f"{NOT_COMPARED}{settings}" if settings else row["note"]
             row["difference"] = row["reproduced"] - number(value)
             if math.isnan(row["reproduced"]):
                 row["reason"] = "no usable image"

@@ -7,6 +7,7 @@ positive = sick) or ``best/<setting>`` (of a search for a head).
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from pulmoscan.results.metrics import POSITIVE, wilson
 COLUMNS = ["table", *runs.NAME, "metric", "value", "n", "note"]
 COUNTS = ("TP", "FN", "FP", "TN")
 SETTING = "best/"
+NOT_COMPARED = "not compared with the study, which differs in "
 SPLIT_OF = {"val": "validation", "test": "test"}
 
 
@@ -70,6 +72,21 @@ def read(path: str | Path) -> pd.DataFrame:
     if (twice := figures.duplicated(identity)).any():
         figure = " ".join(figures.loc[twice.idxmax(), identity])
         raise ValueError(f"{path}, line {twice.idxmax() + 2}: {figure} appears twice")
+    return figures
+
+
+def without(figures: pd.DataFrame, redefined: Mapping[str, str]) -> pd.DataFrame:
+    """Return published figures without the values of runs that are not made as in the study.
+
+    Args:
+        figures: see `read`.
+        redefined: by the name of a run, the settings in which it differs, see
+            `reference.redefined`. They become the note of its figures.
+    """
+    figures = figures.copy()
+    for index, *run in figures[runs.NAME].itertuples(name=None):
+        if settings := redefined.get(runs.name(*run)):
+            figures.loc[index, ["value", "n", "note"]] = ["", "", f"{NOT_COMPARED}{settings}"]
     return figures
 
 

@@ -63,13 +63,10 @@ def synthesis(study: Study) -> str:
     if (rows["status"] == RUN).any():
         figure = result_figures.beside_published(rows)
         parts.append(figures.drawn(figure, study.figures, "synthesis"))
-    best = rows.loc[pd.to_numeric(rows["published"], errors="coerce").idxmax()]
     parts.append(
         page.note(
             "<b>Weaker than it reads.</b> These are accuracies of the set that also stopped the "
-            f"training. The best of them, {page.share(float(best['published']), 0)}, has the "
-            f"interval {page.share(best['published_low'])} to "
-            f"{page.share(best['published_high'])}: most differences between neighbouring rows are "
+            f"training. {_best(rows)}Most differences between neighbouring rows are "
             "inside the noise, and there is one training per row. Layers were unfrozen at a "
             "learning rate of 0.001 without warming up the head, which may be why deeper "
             "unfreezing often did worse: see <a href='#protocol'>what the protocol itself "
@@ -78,6 +75,18 @@ def synthesis(study: Study) -> str:
         )
     )
     return "".join(parts)
+
+
+def _best(rows: pd.DataFrame) -> str:
+    """Return a sentence about the best published figure, nothing where no row has one."""
+    figures = pd.to_numeric(rows["published"], errors="coerce")
+    if figures.isna().all():
+        return ""
+    best = rows.loc[figures.idxmax()]
+    return (
+        f"The best of them, {page.share(float(best['published']), 0)}, has the interval "
+        f"{page.share(best['published_low'])} to {page.share(best['published_high'])}. "
+    )
 
 
 def dataset_size(study: Study) -> str:
