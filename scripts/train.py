@@ -22,6 +22,7 @@ from pulmoscan.backends import backend
 from pulmoscan.config import stages
 from pulmoscan.data import labelling
 from pulmoscan.storage import checkpoint, tables
+from pulmoscan.storage.progress import sayer
 from pulmoscan.training import features, found, identity, options, record
 
 # What decides the result, beside the rows of the packed arrays and the cached features.
@@ -63,9 +64,10 @@ def main(argv: Sequence[str]) -> None:
         jit_compile=in_force.jit_compile,
     )
     more = {"features": kept, "threads": in_force.threads}
+    say = sayer(options.name_of(arguments.output))
     key = identity.fingerprint(__file__, arguments, SETTINGS, FILES, prepared.rows_read, **more)
     with backend.explain_out_of_memory(settings["batch_size"]):
-        progress, steps = loop.train(planned, prepared.ready, arguments.checkpoint, key)
+        progress, steps = loop.train(planned, prepared.ready, arguments.checkpoint, key, say)
         probabilities = loop.predict(steps, prepared.predicted())
     record.write(
         arguments.output,

@@ -24,6 +24,7 @@ from pulmoscan.config import stages
 from pulmoscan.data import labelling
 from pulmoscan.storage import tables
 from pulmoscan.storage.atomic import replacing
+from pulmoscan.storage.progress import sayer
 from pulmoscan.training import features, found, identity, options
 
 ITERATIONS = 1  # of Hyperband, unless the search has its own number
@@ -64,9 +65,10 @@ def main(argv: Sequence[str]) -> None:
         jit_compile=in_force.jit_compile,
     )
     more = {"features": described, "threads": in_force.threads, "tuner": search.VERSION}
+    say = sayer(options.name_of(arguments.output))
     key = identity.fingerprint(__file__, arguments, SETTINGS, FILES, read, **more)
     with backend.explain_out_of_memory(size):
-        rows = search.search(arguments.tune, trials.run, arguments.checkpoint, key)
+        rows = search.search(arguments.tune, trials.run, arguments.checkpoint, key, say)
     tables.write(arguments.output / "trials.tsv", found.trials(rows))
     with replacing(arguments.output / "best.json") as path:
         path.write_text(json.dumps(found.best(rows), indent=2) + "\n", encoding="utf-8")

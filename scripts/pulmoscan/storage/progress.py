@@ -1,4 +1,4 @@
-"""Lines on standard error that say how far a long task is."""
+"""Lines that say how far a long task is."""
 
 import sys
 import threading
@@ -6,6 +6,17 @@ import time
 from collections.abc import Callable
 
 SECONDS = 5  # between two lines
+
+
+def sayer(name: str) -> Callable[[str], None]:
+    """Return a function that prints a line about a task, which begins with the task's name.
+
+    Tasks run side by side, and a log is read far from the place that tells whose it is.
+
+    >>> sayer("grouped/lungs/lenet5/unfreeze-all/seed-0")("epoch 1/8")
+    grouped/lungs/lenet5/unfreeze-all/seed-0: epoch 1/8
+    """
+    return lambda line: print(f"{name}: {line}", flush=True)
 
 
 class Progress:

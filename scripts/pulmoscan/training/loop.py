@@ -79,11 +79,12 @@ def train(
     prepare: Callable[[int], PreparedStage],
     folder: Path,
     identity: str,
+    say: Callable[[str], None] = print,
 ) -> tuple[Progress, loops.Steps]:
     """Train all stages, resuming from a checkpoint if there is one.
 
     Early stopping and the schedule of the learning rate (see `Schedule`) begin anew with each
-    stage. Prints one line per epoch.
+    stage.
 
     Args:
         planned: the settings of each stage.
@@ -91,6 +92,7 @@ def train(
             It is called once for each stage, in their order.
         folder: of the checkpoint, which stays until the caller removes it.
         identity: the checkpoint's fingerprint.
+        say: called with one line per epoch.
 
     Returns:
         The progress, and the last stage's model, ready to predict. All weights are those of the
@@ -114,7 +116,7 @@ def train(
             _restore(state, found[1])
             schedule.recall(found[0]["schedule"], found[1]["best"])
             found = None  # as large as the training itself
-            print(f"resuming after epoch {len(progress.history)}", flush=True)
+            say(f"resuming after epoch {len(progress.history)}")
         else:
             progress.stage, progress.epochs = index, 0
         steps = loops.steps(stage.model)
@@ -125,7 +127,7 @@ def train(
             progress.epochs += 1
             progress.seconds += time.perf_counter() - started
             _save(folder, identity, progress, state, schedule)
-            _print(progress, planned, schedule.stopped, time.perf_counter() - started)
+            say(_line(progress, planned, schedule.stopped, time.perf_counter() - started))
         schedule.end()
     return progress, steps
 
@@ -159,15 +161,14 @@ def _check(row: Mapping, epoch: int, learning_rate: float) -> None:
             )
 
 
-def _print(progress: Progress, planned: Sequence[Stage], stopped: bool, seconds: float) -> None:
+def _line(progress: Progress, planned: Sequence[Stage], stopped: bool, seconds: float) -> str:
     row = progress.history[-1]
-    print(
+    return (
         (f"stage {row['stage']}/{len(planned)}  " if len(planned) > 1 else "")
         + f"epoch {progress.epochs}/{planned[progress.stage].epochs}  loss {row['loss']:.4f}  "
         f"accuracy {row['accuracy']:.4f}  val_loss {row['val_loss']:.4f}  val_accuracy "
         f"{row['val_accuracy']:.4f}  {seconds:.1f} s"
-        + ("  stopped: no better validation loss" if stopped else ""),
-        flush=True,
+        + ("  stopped: no better validation loss" if stopped else "")
     )
 
 

@@ -36,6 +36,17 @@ def parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Name
     return options
 
 
+def name_of(output: Path) -> str:
+    """Return what the lines about a training or search call it: where its results lie.
+
+    >>> name_of(Path("results/runs/grouped/lungs/lenet5/unfreeze-all/seed-0"))
+    'grouped/lungs/lenet5/unfreeze-all/seed-0'
+    """
+    parts = output.parts
+    kinds = (index for index, part in enumerate(parts) if part in ("runs", "tuning"))
+    return "/".join(parts[next(kinds, -2) + 1 :])
+
+
 def _features(text: str) -> tuple[str, Path]:
     unfreeze, sign, path = text.partition("=")
     if not sign or not unfreeze or not path:

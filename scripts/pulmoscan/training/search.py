@@ -25,16 +25,16 @@ def search(
     run: Callable[[Trial, list | None], Outcome],
     folder: Path,
     identity: str,
+    say: Callable[[str], None] = print,
 ) -> list[dict]:
     """Run a search, resuming from a checkpoint if there is one, and return one row per trial.
-
-    Prints one line per trial.
 
     Args:
         tune: the search, see `oracle.trials`.
         run: trains a trial, from the weights of an earlier one or None, see `Trainer.run`.
         folder: of the checkpoint, which stays until the caller calls `remove`.
         identity: the checkpoint's fingerprint.
+        say: called with one line per trial.
 
     Returns:
         Rows with ``trial``, ``bracket``, ``round``, ``epochs`` (including those of the earlier
@@ -48,7 +48,7 @@ def search(
     rows: list[dict] = found[0]["rows"] if found else []
     finished = {row["trial"]: row for row in rows}
     if rows:
-        print(f"resuming after {len(rows)} trials", flush=True)
+        say(f"resuming after {len(rows)} trials")
     else:
         _remove_weights(folder)
 
@@ -70,7 +70,7 @@ def search(
         if outcome.weights is not None:
             checkpoint.save(_place(folder, row), identity, {}, {"weights": outcome.weights})
         checkpoint.save(folder, identity, {"rows": rows}, {})
-        _print(row)
+        say(_line(row))
         return outcome.val_accuracy
 
     oracle.trials(tune, score)
@@ -125,13 +125,12 @@ def _remove_weights(folder: Path) -> None:
         checkpoint.remove(place)
 
 
-def _print(row: Mapping) -> None:
+def _line(row: Mapping) -> str:
     chosen = "  ".join(f"{name} {value}" for name, value in row["hyperparameters"].items())
     result = f"val_accuracy {row['val_accuracy']:.4f}"
     if row["status"] == FAILED:
         result = "failed: its loss was not finite"
-    print(
+    return (
         f"trial {row['trial']}  bracket {row['bracket']}  round {row['round']}  "
-        f"epoch {row['epochs']}  {result}  {row['seconds']:.1f} s  {chosen}",
-        flush=True,
+        f"epoch {row['epochs']}  {result}  {row['seconds']:.1f} s  {chosen}"
     )
