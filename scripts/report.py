@@ -37,7 +37,9 @@ class OwnKernel(AsyncKernelManager):
     @property
     def kernel_spec(self) -> KernelSpec:
         """The command that starts the kernel; `jupyter_client` would look for one by its name."""
-        start = [sys.executable, "-I", "-Xutf8", "-m", "ipykernel_launcher"]
+        # Frozen modules make the kernel warn of a debugger, which nobody starts.
+        python = [sys.executable, "-I", "-Xutf8", "-Xfrozen_modules=off"]
+        start = [*python, "-m", "ipykernel_launcher"]
         return KernelSpec(argv=[*start, "-f", "{connection_file}", "--IPKernelApp.ignore_cwd=True"])
 
 

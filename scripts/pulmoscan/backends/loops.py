@@ -4,6 +4,7 @@ Keras' own loops compute the same. These exist for TensorFlow, where a small net
 before Keras has prepared it.
 """
 
+import functools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -55,22 +56,32 @@ class _TensorflowSteps(Steps):
         y = tf.TensorSpec((None,), tf.int32)
 
         def compiled(step: Any, *signature: Any) -> Any:
-            return tf.function(
+            function = tf.function(
                 step, input_signature=signature, autograph=False, jit_compile=model.jit_compile
             )
+
+            @functools.cache
+            def traced() -> Any:
+                # Traced by a call, the functions of all models would count as one that is traced
+                # again and again, which TensorFlow warns of.
+                function.get_concrete_function()
+                return function
+
+            return traced
 
         self._train = compiled(lambda x, y: model.train_step((x, y)), x, y)
         self._test = compiled(lambda x, y: model.test_step((x, y)), x, y)
         self._predict = compiled(lambda x: model.predict_step((x,)), x)
 
     def fit(self, batches: "keras.utils.PyDataset") -> dict[str, float]:
-        return self._pass(self._train, batches)
+        return self._pass(self._train(), batches)
 
     def evaluate(self, batches: "keras.utils.PyDataset") -> dict[str, float]:
-        return self._pass(self._test, batches)
+        return self._pass(self._test(), batches)
 
     def predict(self, batches: "keras.utils.PyDataset") -> np.ndarray:
-        return np.concatenate([self._predict(x).numpy() for x, _ in _read_ahead(batches)])
+        step = self._predict()
+        return np.concatenate([step(x).numpy() for x, _ in _read_ahead(batches)])
 
     def _pass(self, step: Any, batches: "keras.utils.PyDataset") -> dict[str, float]:
         self.model.reset_metrics()

@@ -11,7 +11,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import precision_recall_fscore_support
 
 from pulmoscan.data.layout import POSITIVE
 
@@ -140,7 +140,7 @@ def confusion(predictions: pd.DataFrame, threshold: float | None = None) -> pd.D
         part = predictions[predictions["split"] == split]
         if not len(part):
             continue
-        counts = confusion_matrix(part["label"], predicted(part, threshold), labels=labels)
+        counts = _confusion(part["label"], predicted(part, threshold), labels)
         grid = pd.DataFrame(
             [(split, label, given) for label in labels for given in labels],
             columns=["split", "label", "predicted"],
@@ -148,6 +148,16 @@ def confusion(predictions: pd.DataFrame, threshold: float | None = None) -> pd.D
         tables.append(grid.assign(images=counts.ravel()))
     columns = ["split", "label", "predicted", "images"]
     return pd.concat(tables) if tables else pd.DataFrame(columns=columns)
+
+
+def _confusion(truth: pd.Series, given: pd.Series, labels: list[str]) -> np.ndarray:
+    """Return how many images of each label (row) were given each label (column).
+
+    That of scikit-learn warns of a single label, although it is given the labels.
+    """
+    index, number = pd.Index(labels), len(labels)
+    pairs = index.get_indexer(truth) * number + index.get_indexer(given)
+    return np.bincount(pairs, minlength=number**2).reshape(number, number)
 
 
 def per_class(predictions: pd.DataFrame, threshold: float | None = None) -> pd.DataFrame:
@@ -168,7 +178,7 @@ def per_class(predictions: pd.DataFrame, threshold: float | None = None) -> pd.D
         precision, recall, f1, support = precision_recall_fscore_support(
             part["label"], given, labels=labels, zero_division=0
         )
-        matrix = confusion_matrix(part["label"], given, labels=labels)
+        matrix = _confusion(part["label"], given, labels)
         tp = matrix.diagonal()
         fn, fp = matrix.sum(axis=1) - tp, matrix.sum(axis=0) - tp
         tn = matrix.sum() - tp - fn - fp

@@ -18,6 +18,7 @@ def test_an_array_is_written_as_numpy_does(shape, tmp_path):
     assert (tmp_path / "a.npy").read_bytes() == expected.getvalue()
 
 
+@pytest.mark.filterwarnings("ignore:invalid escape sequence")  # NumPy evaluates the header
 def test_mutated_arrays_are_refused_or_hold_what_fits_their_header(tmp_path):
     path = tmp_path / "array.npy"
     np.save(path, np.arange(64, dtype=np.uint8).reshape(4, 4, 4))
