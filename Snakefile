@@ -41,10 +41,6 @@ localrules:
     weights,
 
 
-onstart:
-    own_module("resume").record_command(workflow.workdir_init)
-
-
 rule all:
     default_target: True
     input:

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +28,7 @@ class Workflow:
     folder: Path
     database: Path
     committed: frozenset[str] = frozenset()  # names in the folder before anything ran
+    printed: str = ""  # by the run that made everything
 
     def command(self, *options: str, cores: int = 2, **config: object) -> list[str]:
         """Return the command line of Snakemake with the tests' configuration."""
@@ -109,7 +110,7 @@ def finished(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Work
     phantom.write_database(workflow.database, IMAGES_PER_CLASS, size=96, seed=1)
     done = workflow.snakemake("--resources", f"gpu={len(DEVICES)}")
     assert done.returncode == 0, done.stdout[-6000:]
-    return workflow
+    return replace(workflow, printed=done.stdout)
 
 
 @pytest.fixture(scope="session")

@@ -219,7 +219,8 @@ def test_two_instances_in_one_folder_the_second_refuses(editable):
             time.sleep(0.05)
         second = editable.snakemake()
         assert second.returncode != 0
-        assert "Directory cannot be locked" in second.stdout
+        (line,) = [line for line in second.stdout.splitlines() if "cannot be locked" in line]
+        assert f"the run is still alive: snakemake (process {first.pid})" in line
         resumed = subprocess.run(
             [sys.executable, "workflow/resume.py"],
             cwd=editable.folder,
@@ -349,7 +350,7 @@ def test_jobs_of_a_cluster_are_asked_for(
 def test_processes_of_a_run_are_known_by_their_command_line(repository, command, name):
     sys.path.append(str(repository / "workflow"))
     try:
-        from resume import job_name
+        from pulmoscan_terminal.resume import job_name
     finally:
         sys.path.remove(str(repository / "workflow"))
     assert job_name(command) == name

@@ -52,7 +52,8 @@ def test_a_run_that_the_data_cannot_fill_is_an_error_that_names_the_shortfall(ed
 
 def test_or_with_skip_a_row_marked_not_run(editable):
     local = {"source": "local", "path": str(editable.database), "on_shortfall": "skip"}
-    done = editable.snakemake("results/tables/runs.tsv", run_filter=None, dataset=local)
+    command = ["results/tables/runs.tsv", "--printshellcmds"]
+    done = editable.snakemake(*command, run_filter=None, dataset=local)
     assert done.returncode == 0, done.stdout[-3000:]
     runs = pd.read_csv(editable.folder / "results/tables/runs.tsv", sep="\t")
     runs = runs.set_index("variant")
@@ -77,6 +78,7 @@ def test_a_missing_class_stops_at_the_download_and_leaves_nothing(editable):
     lines = [line for line in done.stdout.splitlines() if line.startswith("download: ")]
     assert len(lines) == 1
     assert "Normal" in lines[0]
+    assert done.stdout.splitlines()[-2:] == [lines[0], "log: results/logs/download.log"]
     results = editable.folder / "results"
     assert not (results / "raw").exists()
     assert not (results / "raw.tsv").exists()

@@ -54,7 +54,7 @@ rule compare:
             --tuned {params.tuned:q} \
             --redefined {params.redefined:q} \
             --output {output.table:q} \
-            2>&1 | tee {log:q}
+            >{log:q} 2>&1
         """
 
 
@@ -84,7 +84,7 @@ rule compare_runs:
             --selection {input.selection:q} \
             --metrics {input.metrics:q} \
             --output {output.table:q} \
-            2>&1 | tee {log:q}
+            >{log:q} 2>&1
         """
 
 
@@ -126,7 +126,7 @@ rule protocol:
             --models {params.models:q} \
             --redefined {params.redefined:q} \
             --output {output.table:q} \
-            2>&1 | tee {log:q}
+            >{log:q} 2>&1
         """
 
 
@@ -156,7 +156,7 @@ rule hardest_images:
             --predictions {input.predictions:q} \
             --images {input.images:q} \
             --output {output.table:q} \
-            2>&1 | tee {log:q}
+            >{log:q} 2>&1
         """
 
 
@@ -182,7 +182,7 @@ rule source_oracle:
         {params.program:q} \
             --samplings {input.samplings:q} \
             --output {output.table:q} \
-            2>&1 | tee {log:q}
+            >{log:q} 2>&1
         """
 
 
@@ -218,7 +218,7 @@ rule dataset_facts:
             --redefined {params.redefined:q} \
             --published {input.published:q} \
             --output {output.table:q} \
-            2>&1 | tee {log:q}
+            >{log:q} 2>&1
         """
 
 

@@ -5,7 +5,6 @@ import re
 
 import pandas as pd
 
-from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
 
 from pulmoscan.backends import backend
@@ -168,9 +167,3 @@ def program(script):
 if workflow.is_main_process and "gpu" not in workflow.global_resources:
     if workflow.resource_settings.nodes is None:
         workflow.register_resource("gpu", 1)
-
-# Thousands of inputs, and every job of a plan, are more than anyone reads; -p shows them.
-ShortListing = own_module("listing").ShortListing
-if workflow.is_main_process and not IS_MODULE:
-    if not (workflow.output_settings.printshellcmds or workflow.output_settings.verbose):
-        logger.addFilter(ShortListing(lambda: workflow.dryrun))

@@ -48,7 +48,7 @@ rule download:
             --raw {output.raw:q} \
             --table {output.table:q} \
             --unread {output.unread:q} \
-            2>&1 | tee {log:q}
+            >{log:q} 2>&1
         """
 
 
@@ -84,7 +84,7 @@ rule pack:
             --images {output.images:q} \
             --masks {output.masks:q} \
             --decoded {output.decoded:q} \
-            2>&1 | tee {log:q}
+            >{log:q} 2>&1
         """
 
 
@@ -128,5 +128,5 @@ rule audit:
             --threads {threads} \
             --audit results/audit \
             --tables results/tables \
-            2>&1 | tee {log:q}
+            >{log:q} 2>&1
         """

@@ -57,5 +57,5 @@ rule gradcam:
             --batch-size {params.batch_size} \
             --threads {params.threads} \
             --output {params.folder:q} \
-            2>&1 | tee {log:q}
+            >{log:q} 2>&1
         """

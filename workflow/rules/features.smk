@@ -43,7 +43,7 @@ rule weights:
             --cache results/cache/weights \
             --record {output.record:q} \
             --output {output.weights:q} \
-            2>&1 | tee {log:q}
+            >{log:q} 2>&1
         """
 
 
@@ -98,7 +98,7 @@ rule features:
             --output {output.features:q} \
             --rows {output.rows:q} \
             --description {output.description:q} \
-            2>&1 | tee {log:q}
+            >{log:q} 2>&1
         """
 
 

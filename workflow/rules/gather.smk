@@ -47,7 +47,7 @@ rule evaluate:
             --seed {wildcards.seed} \
             --threshold={params.threshold} \
             --output {params.folder:q} \
-            2>&1 | tee {log:q}
+            >{log:q} 2>&1
         """
 
 
@@ -95,7 +95,7 @@ rule selection:
             --samplings {params.samplings:q} \
             --kinds {params.kinds:q} \
             --output {output.table:q} \
-            2>&1 | tee {log:q}
+            >{log:q} 2>&1
         """
 
 
@@ -135,7 +135,7 @@ rule gather:
             --tables {params.tables} \
             --tuned {params.tuned:q} \
             --output {params.folder:q} \
-            2>&1 | tee {log:q}
+            >{log:q} 2>&1
         """
 
 
@@ -162,7 +162,7 @@ rule gather_explained:
             --results results \
             --tables explained \
             --output {params.folder:q} \
-            2>&1 | tee {log:q}
+            >{log:q} 2>&1
         """
 
 
@@ -199,5 +199,5 @@ rule gather_table:
             --runs {params.runs:q} \
             --tuned {params.tuned:q} \
             --output {params.folder:q} \
-            2>&1 | tee {log:q}
+            >{log:q} 2>&1
         """

@@ -8,7 +8,6 @@ workflow, whose `workflow.basedir` is not ours.
 import os
 import sys
 from copy import deepcopy
-from importlib import util
 from pathlib import Path
 
 from snakemake.common.configfile import load_configfile
@@ -47,14 +46,6 @@ def uncompared(value):
     return lambda wildcards, input: value
 
 
-def own_module(name):
-    """Return a Python module of this folder, whose name may be that of another workflow's module."""
-    spec = util.spec_from_file_location(f"pulmoscan_{name}", ROOT / "workflow" / f"{name}.py")
-    loaded = util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
-
-
 def laid_over(base, settings):
     """Return a configuration with another one laid over it, as Snakemake does it; both are kept."""
     merged = deepcopy(base)
@@ -88,9 +79,11 @@ for folder in (ROOT, Path.cwd()):
         raise WorkflowError(f"{folder}: Snakemake cannot work with braces in a path: rename it")
 
 # Behind everything else: the names of our scripts are not those of another workflow's modules.
-if str(ROOT / "scripts") not in sys.path:
-    sys.path.append(str(ROOT / "scripts"))
+for folder in ("scripts", "workflow"):
+    if str(ROOT / folder) not in sys.path:
+        sys.path.append(str(ROOT / folder))
 import pulmoscan
+import pulmoscan_terminal
 from pulmoscan.config import check, schema
 
 if not Path(pulmoscan.__file__).is_relative_to(ROOT):
@@ -98,6 +91,9 @@ if not Path(pulmoscan.__file__).is_relative_to(ROOT):
         f"{Path(pulmoscan.__file__).parent} and {ROOT} are two copies of PulmoSCAN in one workflow: "
         "import the same one twice"
     )
+
+# Before anything else is said. A workflow that imports this one as a module prints in its own way.
+pulmoscan_terminal.install(workflow, prints=not IS_MODULE)
 
 # Snakemake says neither which of its configuration files is wrong nor in which line.
 if not IS_MODULE:

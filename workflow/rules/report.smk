@@ -45,7 +45,7 @@ rule provenance:
             --settings {output.settings:q} \
             --provenance {output.provenance:q} \
             --costs {output.costs:q} \
-            2>&1 | tee {log:q}
+            >{log:q} 2>&1
         """
 
 
@@ -100,5 +100,5 @@ rule report:
             --template {params.template:q} \
             --results results \
             --output {output.notebook:q} \
-            2>&1 | tee {log:q}
+            >{log:q} 2>&1
         """

@@ -30,7 +30,7 @@ rule split:
             --images {input.images:q} \
             --scheme {params.scheme:q} \
             --output {output.table:q} \
-            2>&1 | tee {log:q}
+            >{log:q} 2>&1
         """
 
 
@@ -65,7 +65,7 @@ checkpoint sampling:
             --on-shortfall {params.on_shortfall} \
             --output {output.table:q} \
             --counts {output.counts:q} \
-            2>&1 | tee {log:q}
+            >{log:q} 2>&1
         """
 
 
@@ -97,5 +97,5 @@ rule resampling:
         {params.program:q} \
             --counts {input.counts:q} \
             --output {output.table:q} \
-            2>&1 | tee {log:q}
+            >{log:q} 2>&1
         """

@@ -51,7 +51,7 @@ rule tune:
             --training {params.training:q} \
             --checkpoint {params.checkpoint:q} \
             --output {params.folder:q} \
-            2>&1 | tee {log:q}
+            >{log:q} 2>&1
         """
 
 
@@ -102,7 +102,7 @@ rule train:
             --seed {wildcards.seed} \
             --checkpoint {params.checkpoint:q} \
             --output {params.folder:q} \
-            2>&1 | tee {log:q}
+            >{log:q} 2>&1
         """
 
 
@@ -141,5 +141,5 @@ rule classify:
             --images {input.images:q} \
             --masks {input.masks:q} \
             --output {params.folder:q} \
-            2>&1 | tee {log:q}
+            >{log:q} 2>&1
         """

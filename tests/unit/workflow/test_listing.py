@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[3] / "workflow"))
-from listing import ShortListing, short_list, short_reason
+from pulmoscan_terminal.listing import Plan, short_list, short_reason
 from snakemake_interface_logger_plugins.common import LogEvent
 
 CHANGED = "Params have changed since last execution: Union of exclusive params before and now "
@@ -68,7 +68,7 @@ def test_files_in_a_reason_are_counted():
 
 
 def test_a_plan_lists_one_job_per_rule_and_reason():
-    listing = ShortListing(lambda: True)
+    listing = Plan()
     shown = [
         listing.filter(announcement(rule, reason))
         for rule, reason in (
@@ -83,16 +83,5 @@ def test_a_plan_lists_one_job_per_rule_and_reason():
     assert shown == [True, False, True, True, True, True]
 
 
-def test_a_run_announces_every_job_with_short_lists():
-    listing = ShortListing(lambda: False)
-    for _ in range(2):
-        record = announcement("gather", "Missing output files: a", files=5000)
-        assert listing.filter(record)
-        assert record.input == ["in-0", "in-1", "and 4,998 more"]
-        assert record.log == ["log"]
-
-
 def test_other_records_pass():
-    plain = logging.makeLogRecord({"msg": "Nothing to be done"})
-    assert ShortListing(lambda: True).filter(plain)
-    assert ShortListing(lambda: False).filter(plain)
+    assert Plan().filter(logging.makeLogRecord({"msg": "Nothing to be done"}))

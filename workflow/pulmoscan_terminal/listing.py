@@ -1,14 +1,12 @@
-"""Shortens what Snakemake prints about each job.
+"""What a dry run prints about its jobs.
 
 A job of this workflow may have thousands of inputs, and its parameters hold digests of code. Lists
-of files are cut after a few, the reason for a rerun names the modules that changed, and a dry run
-lists one job for each rule and reason: how many there are is in Snakemake's own table of jobs.
-``--printshellcmds`` (``-p``) or ``--verbose`` shows everything.
+of files are cut after a few, the reason for a rerun names the modules that changed, and one job is
+listed for each rule and reason: how many there are is in Snakemake's own table of jobs.
 """
 
 import logging
 import re
-from collections.abc import Callable
 
 from snakemake_interface_logger_plugins.common import LogEvent
 
@@ -23,13 +21,12 @@ PARAMS = re.compile(
 )
 
 
-class ShortListing(logging.Filter):
-    """Shortens the records that announce a job; others pass as they are."""
+class Plan(logging.Filter):
+    """Shortens what a dry run lists; other records pass as they are."""
 
-    def __init__(self, is_dry_run: Callable[[], bool]) -> None:
-        """Prepare a filter; ``is_dry_run`` is asked when the first job is announced."""
+    def __init__(self) -> None:
+        """Begin a list."""
         super().__init__()
-        self._is_dry_run = is_dry_run
         self._listed: set[tuple[str, str]] = set()
         self._tables = 0
 
@@ -38,20 +35,15 @@ class ShortListing(logging.Filter):
         event = getattr(record, "event", None)
         if event == LogEvent.JOB_INFO:
             return self._announces(record)
-        if not self._is_dry_run():
-            return True
         if event == LogEvent.RUN_INFO:  # the table of jobs, at the beginning and at the end
             self._tables += 1
             return self._tables > 1
-        return not record.getMessage().startswith("Would remove temporary output")
+        return True
 
     def _announces(self, record: logging.LogRecord) -> bool:
         kinds = KIND.findall(record.reason)
         record.reason = short_reason(record.reason)
-        record.input = short_list(record.input)
         record.output = short_list(record.output)
-        if not self._is_dry_run():
-            return True
         why = record.reason if " changed" in record.reason else ";".join(kinds)
         if (record.rule_name, why) in self._listed:
             return False

@@ -1,0 +1,212 @@
+"""The handler that prints a run, from what Snakemake logs."""
+
+import logging
+import re
+import threading
+from pathlib import Path
+from typing import Any, Protocol
+
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from pulmoscan_terminal import ending
+from pulmoscan_terminal.jobs import Job, error_line, lines_of, name_of, status_of
+from pulmoscan_terminal.listing import Plan
+from pulmoscan_terminal.state import State, stage_of, stages
+
+PROGRAMS = frozenset(path.stem for path in Path(__file__).resolve().parents[2].glob("scripts/*.py"))
+# What Snakemake and its plugin for Slurm say of every run or job, whatever happens.
+SAID_ANYWAY = re.compile(
+    r"Config file .* is extended|Assuming unrestricted shared filesystem|Building DAG|Using shell"
+    r"|Provided |Rules claiming"
+    r"|Conda environments: ignored|Singularity containers: ignored|Group jobs: inactive"
+    r"|Select jobs to execute|Execute \d+ jobs|DAG of jobs will be updated|Updating checkpoint"
+    r"|Updating jobs|Removing (temporary )?output|Would remove temporary|Processed \d+ potential"
+    r"|Complete log|Elapsed time|Shutting down|Exiting because a job|Activating conda env"
+    r"|Touching output|SLURM run ID|Job \d+ has been submitted|Cleaning up SLURM log"
+    r"|The run involves checkpoint|Some jobs were triggered by provenance|Rules with provenance"
+    r"|Reasons:|Nothing to be done|Job rate limit reached|Terminating processes"
+)
+OF_A_JOB = re.compile(r"CalledProcessError|SpawnedJobError")  # told with the job
+IN_THE_END = "At least one job did not complete successfully"
+STAMP = re.compile(r"\A\[.*\]\n")
+RESTARTED = re.compile(r"Trying to restart job (\d+)")
+
+
+class View(Protocol):
+    """Shows how far a run is; see `plain.Lines` and `display.Screen`."""
+
+    def begin(self, state: State) -> None: ...  # noqa: D102
+    def finished(self, state: State, job: Job) -> None: ...  # noqa: D102
+    def failed(self, state: State, job: Job, again: bool) -> None: ...  # noqa: D102
+    def message(self, text: str, level: int) -> None: ...  # noqa: D102
+    def end(self) -> None: ...  # noqa: D102
+
+
+class Terminal(logging.Handler):
+    """Prints a run or a plan of the workflow."""
+
+    def __init__(self, workflow: Any, view: View, formatter: logging.Formatter) -> None:
+        """Prepare; ``formatter`` is Snakemake's, for what is printed in its words."""
+        super().__init__()
+        self.setFormatter(formatter)
+        self._workflow, self._view = workflow, view
+        self._plan = Plan()
+        self._state: State | None = None  # of a run that has begun
+        self._statuses: dict[int | None, str] = {}  # of failed commands, by thread
+        self._failed_last: int | None = None
+        self._told: set[str] = set()
+        self._has_ended = False
+        self._events = {
+            LogEvent.RUN_INFO: self._begin,
+            LogEvent.JOB_INFO: self._start,
+            LogEvent.JOB_FINISHED: self._finish,
+            LogEvent.JOB_ERROR: self._fail,
+            LogEvent.PROGRESS: self._count,
+            LogEvent.ERROR: self._error,
+            LogEvent.WORKFLOW_STARTED: lambda record: None,
+            LogEvent.RESOURCES_INFO: lambda record: None,
+            LogEvent.SHELLCMD: lambda record: None,
+            LogEvent.RULEGRAPH: lambda record: None,
+            LogEvent.GROUP_INFO: lambda record: None,
+            LogEvent.JOB_STARTED: lambda record: None,
+        }
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a record, or what it changes."""
+        try:
+            event = getattr(record, "event", None)
+            if self._workflow.dryrun and event in (LogEvent.RUN_INFO, LogEvent.JOB_INFO):
+                if self._plan.filter(record):
+                    # Nothing happens at the time that Snakemake puts above each job.
+                    self._view.message(STAMP.sub("", self.format(record)), record.levelno)
+            elif event in self._events:
+                self._events[event](record)
+            else:
+                self._message(record)
+        except BrokenPipeError:
+            raise
+        except Exception:
+            self.handleError(record)
+
+    def close(self) -> None:
+        """Say how the run ended; Snakemake closes its handlers last."""
+        if not self._has_ended:
+            self._has_ended = True
+            try:
+                self._end()
+            except Exception:
+                logging.lastResort.handleError(logging.makeLogRecord({}))
+        super().close()
+
+    def _begin(self, record: logging.LogRecord) -> None:
+        if self._workflow.touch:
+            return
+        self._state = self._state or State()
+        with self._state.lock:
+            self._state.total = stages(self._workflow)
+        self._view.begin(self._state)
+
+    def _start(self, record: logging.LogRecord) -> None:
+        if self._state is None:
+            return
+        rule = self._workflow.get_rule(record.rule_name)
+        names = [path.split(" ")[0] if path.endswith(")") else path for path in record.log]
+        job = Job(
+            name=name_of(record.rule_name, names, list(dict(record.wildcards or {}).values())),
+            stage=stage_of(rule),
+            log=Path(names[0]) if names else None,
+            benchmark=Path(record.benchmark) if record.benchmark else None,
+            counted=bool(record.output),
+            waits=not (self._workflow.local_exec or record.local),
+        )
+        with self._state.lock:
+            self._state.running[record.jobid] = job
+
+    def _finish(self, record: logging.LogRecord) -> None:
+        state = self._state
+        if state is None:
+            return
+        with state.lock:
+            job = state.running.pop(record.job_id, None)
+            state.failed.pop(record.job_id, None)
+            if job is None or not job.counted:
+                return
+            state.done[job.stage] += 1
+        self._view.finished(state, job)
+
+    def _count(self, record: logging.LogRecord) -> None:
+        """Count the jobs anew where a checkpoint brought some."""
+        state = self._state
+        if state is not None and record.total != getattr(self, "_of", None):
+            self._of = record.total
+            with state.lock:
+                state.total = stages(self._workflow)
+
+    def _fail(self, record: logging.LogRecord) -> None:
+        state = self._state
+        if state is None:
+            self._print(record)
+            return
+        status = self._statuses.pop(threading.get_ident(), "")
+        with state.lock:
+            job = state.running.pop(record.jobid, None)
+            if state.interrupted or job is None:
+                return
+            if job.is_waiting() or not status:  # on a cluster its scheduler may know
+                status = str(record.rule_msg or "").partition(" For further error")[0]
+            line = error_line(lines_of(job.log, job.began), PROGRAMS, status)
+            state.failed[record.jobid] = job, line
+        self._failed_last = record.jobid
+        again = job.waits and self._is_retried(record.jobid)
+        self._view.failed(state, job, again)
+
+    def _is_retried(self, jobid: int) -> bool:
+        jobs = (job for job in self._workflow.dag.jobs if self._workflow.dag.jobid(job) == jobid)
+        job = next(jobs, None)
+        return job is not None and job.restart_times > job.attempt - 1
+
+    def _error(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if OF_A_JOB.search(text):
+            self._statuses[threading.get_ident()] = status_of(text)
+        elif IN_THE_END not in text:
+            self._print(record)
+
+    def _message(self, record: logging.LogRecord) -> None:
+        text = str(record.msg)
+        if text.startswith("Terminating processes on user request") and self._state is not None:
+            self._state.interrupted = True
+        elif found := RESTARTED.match(text):
+            with self._state.lock:
+                self._state.failed.pop(int(found[1]), None)
+        elif text.startswith("Nothing to be done") and not self._workflow.dryrun:
+            self._print(record)
+            self._tell(ending.results(self._workflow))
+        elif SAID_ANYWAY.match(text) and "Nothing to be done" not in text:
+            return
+        elif text not in self._told:
+            self._told.add(text)  # Snakemake repeats some
+            self._print(record)
+
+    def _print(self, record: logging.LogRecord) -> None:
+        text = self.format(record)
+        if text and text != "None":
+            self._view.message(text, record.levelno)
+
+    def _tell(self, lines: list[str]) -> None:
+        if lines:
+            self._view.message("\n".join(lines), logging.INFO)
+
+    def _end(self) -> None:
+        self._view.end()
+        state = self._state
+        if state is None:
+            return
+        with state.lock:
+            left = state.jobs()[1] - state.jobs()[0]
+        if state.interrupted:
+            self._tell([ending.interrupted(state)])
+        elif state.failed:
+            self._tell(ending.failed(state))
+        elif not left:
+            self._tell(["", *ending.results(self._workflow), ending.finished(state)])
