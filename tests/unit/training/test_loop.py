@@ -62,7 +62,7 @@ def test_a_killed_training_ends_like_an_uninterrupted_one(
         epochs += len(results(finished[name])[1])
     with monkeypatch.context() as patch:
         if moment == "between epochs":
-            patch.setattr(loop, "_print", lambda progress, *rest: kill_after(progress, epochs))
+            patch.setattr(loop, "_line", lambda progress, *rest: kill_after(progress, epochs))
         else:
             patch.setattr(loop, "_save", kill_instead_of(loop._save, epochs + 1))
         with pytest.raises(KilledError):
@@ -70,7 +70,7 @@ def test_a_killed_training_ends_like_an_uninterrupted_one(
     assert not (tmp_path / "run" / "predictions.parquet").exists()
     assert (tmp_path / "run.checkpoint" / checkpoint.FILE).exists()
     train.main(line)
-    assert f"resuming after epoch {epochs}\n" in capsys.readouterr().out
+    assert f"run: resuming after epoch {epochs}\n" in capsys.readouterr().out
     assert_same(finished[name], tmp_path / "run")
     assert not (tmp_path / "run.checkpoint").exists()
 
@@ -114,7 +114,7 @@ def test_the_checkpoint_of_another_training_is_ignored(
     folder = tmp_path / "shared"
     line = arguments(data, tmp_path / "a", LENET, "all", learning_rate=0.1, checkpoint=folder)
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "_print", lambda progress, *rest: kill_after(progress, 1))
+        patch.setattr(loop, "_line", lambda progress, *rest: kill_after(progress, 1))
         with pytest.raises(KilledError):
             train.main(line)
     train.main(arguments(data, tmp_path / "b", LENET, "all", checkpoint=folder))

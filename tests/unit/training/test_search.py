@@ -32,7 +32,7 @@ def killed_after(monkeypatch: pytest.MonkeyPatch, number: int, line: list) -> No
             raise KilledError
 
     with monkeypatch.context() as patch:
-        patch.setattr(search, "_print", stop)
+        patch.setattr(search, "_line", stop)
         with pytest.raises(KilledError):
             tune.main(line)
 
@@ -51,8 +51,8 @@ def test_a_killed_search_ends_like_an_uninterrupted_one(
     capsys.readouterr()
     tune.main(line)
     printed = capsys.readouterr().out.splitlines()
-    assert printed[0] == f"resuming after {number} trials"
-    assert [text.split()[1] for text in printed[1:]] == [f"{n:04}" for n in range(number, 6)]
+    assert printed[0] == f"out: resuming after {number} trials"
+    assert [text.split()[2] for text in printed[1:]] == [f"{n:04}" for n in range(number, 6)]
     assert_same(finished_search, tmp_path / "out")
     assert not (tmp_path / "out.checkpoint").exists()
 
@@ -67,7 +67,7 @@ def test_a_killed_process_ends_like_an_uninterrupted_one(
     deadline = time.monotonic() + 120
     for text in process.stdout:
         assert time.monotonic() < deadline
-        if text.startswith("trial 0001"):
+        if text.startswith("out: trial 0001"):
             break
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
