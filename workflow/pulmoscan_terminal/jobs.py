@@ -99,7 +99,9 @@ def error_line(lines: Sequence[str], programs: Collection[str], status: str) -> 
     for line in reversed(lines[-50:]):
         if line.partition(": ")[0] in programs:
             return line
-    return f"{lines[-1]} ({status})" if status.startswith("killed") else lines[-1]
+    # That a program ended with an error is known; that it was ended is not in its log.
+    was_ended = status and not status.startswith("exit status")
+    return f"{lines[-1]} ({status})" if was_ended else lines[-1]
 
 
 def status_of(text: str) -> str:

@@ -53,7 +53,6 @@ class Terminal(logging.Handler):
         self._plan = Plan()
         self._state: State | None = None  # of a run that has begun
         self._statuses: dict[int | None, str] = {}  # of failed commands, by thread
-        self._failed_last: int | None = None
         self._told: set[str] = set()
         self._has_ended = False
         self._events = {
@@ -152,13 +151,11 @@ class Terminal(logging.Handler):
             job = state.running.pop(record.jobid, None)
             if state.interrupted or job is None:
                 return
-            if job.is_waiting() or not status:  # on a cluster its scheduler may know
+            if not status:  # on a cluster, whose scheduler may know
                 status = str(record.rule_msg or "").partition(" For further error")[0]
             line = error_line(lines_of(job.log, job.began), PROGRAMS, status)
             state.failed[record.jobid] = job, line
-        self._failed_last = record.jobid
-        again = job.waits and self._is_retried(record.jobid)
-        self._view.failed(state, job, again)
+        self._view.failed(state, job, self._is_retried(record.jobid))
 
     def _is_retried(self, jobid: int) -> bool:
         jobs = (job for job in self._workflow.dag.jobs if self._workflow.dag.jobid(job) == jobid)

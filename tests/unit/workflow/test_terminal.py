@@ -44,6 +44,9 @@ class Dag:
     def needrun(self, job):
         return job in self.needed
 
+    def jobid(self, job):
+        return self.jobs.index(job) + 1
+
     def reason(self, job):
         return job.reason
 
@@ -60,14 +63,9 @@ class Needed(SimpleNamespace):
 
 
 def needed(name, file="training", **parts):
-    parts = {
-        "output": ["x"],
-        "log": [],
-        "benchmark": None,
-        "before": [],
-        "reason": Reason(),
-    } | parts
-    return Needed(rule=rule(name, file), wildcards=["grouped"], **parts)
+    usual = {"output": ["x"], "log": [], "benchmark": None, "before": [], "reason": Reason()}
+    usual |= {"restart_times": 0, "attempt": 1}
+    return Needed(rule=rule(name, file), wildcards=["grouped"], **usual | parts)
 
 
 @pytest.fixture
@@ -152,6 +150,17 @@ def test_a_killed_job_is_said_to_be_killed(folder):
     assert f"{RUN}1: epoch 3/8 (killed by signal 9; often for want of memory)" in run.end()
 
 
+def test_a_job_that_slurm_ended_says_so(folder):
+    run = Run()
+    run.workflow.local_exec = False
+    run.start(1, f"{RUN}1: epoch 3/8\n")
+    said = "SLURM-job '5' failed, SLURM status is: 'TIMEOUT'. For further error details see the"
+    run.record(LogEvent.JOB_ERROR, "Error in rule", logging.ERROR, jobid=1, rule_msg=said)
+    lines = run.end()
+    ended = "(SLURM-job '5' failed, SLURM status is: 'TIMEOUT'.)"
+    assert lines[-2:] == [f"{RUN}1: epoch 3/8 {ended}", f"log: results/logs/train/{RUN}1.log"]
+
+
 def test_the_log_of_an_earlier_run_is_not_quoted(folder):
     run = Run()
     log = folder / f"results/logs/train/{RUN}1.log"
@@ -167,12 +176,15 @@ def test_the_log_of_an_earlier_run_is_not_quoted(folder):
 
 def test_a_job_that_is_tried_again_does_not_count_as_failed(folder):
     run = Run()
+    run.workflow.dag.jobs[0].restart_times = 2
     run.start(1, "train: out of memory\n")
     run.fail(1, "returned non-zero exit status 1.")
     run.record(None, "Trying to restart job 1.")
     run.start(1)
     run.record(LogEvent.JOB_FINISHED, job_id=1)
-    assert "out of memory" not in "\n".join(run.end())
+    lines = run.end()
+    assert lines[1].endswith(f"failed: train {RUN}1; trying again")
+    assert "out of memory" not in "\n".join(lines)
 
 
 def test_an_interruption_says_what_to_do(folder):
