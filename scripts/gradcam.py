@@ -31,7 +31,10 @@ def main(argv: Sequence[str]) -> None:
     """Explain the chosen images of a run."""
     options = _parse(argv)
     labels = scores.labels_of(pd.read_parquet(options.predictions))
-    chosen = scores.choose(pd.read_parquet(options.sampling), options.explain)
+    sampling = pd.read_parquet(options.sampling)
+    chosen = scores.choose(sampling, options.explain)
+    if left_out := scores.left_out(sampling, options.explain):
+        print(left_out)
     rows = chosen["row"].to_numpy()
     images = arrays.NpyFile(options.images)[rows]
     masks = arrays.NpyFile(options.masks)[rows]

@@ -26,7 +26,7 @@ NETWORK, CLASSIFIER = "network", "classifier"
 CONFIG = {
     "dataset": {"source": "phantom"},
     "weights": {"source": "none"},
-    "explain": {"seed": 0},
+    "explain": {"seed": 0, "images": []},
     "models": {"lenet5": {}, "staged": {"like": "lenet5"}, "lenet5-tuned": {"tune": {}}, "knn": {}},
     "pixels": {
         "lungs": {"region": "lungs"},

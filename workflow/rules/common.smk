@@ -8,7 +8,7 @@ import pandas as pd
 from snakemake.settings.types import DeploymentMethod
 
 from pulmoscan.backends import backend
-from pulmoscan.config import check, models, run_file
+from pulmoscan.config import check, models, notices, run_file
 from pulmoscan.config import runs as run_table
 from pulmoscan.config.plan import Plan
 from pulmoscan.storage import code_digest
@@ -45,6 +45,11 @@ try:
             backend.chosen(MODELS[name].training["xla"])
 except (ValueError, OSError) as error:
     raise WorkflowError(str(error)) from None
+
+# Once, and not by every job, which reads the Snakefile again.
+if workflow.is_main_process:
+    for line in notices.lines(config, RUNS, MODELS):
+        logger.warning(f"config: {line}")
 
 # A training is a run with a seed. Its patterns are those of paths under results/.
 RUN = "{split}/{variant}/{model}/unfreeze-{unfreeze}"

@@ -55,6 +55,48 @@ def choices(entry: Mapping[str, Any]) -> list:
     return [_nth(entry, index) for index in range(_length(entry))]
 
 
+def combinations(space: Mapping[str, Mapping[str, Any]]) -> int:
+    """Return how many different trials a valid space allows."""
+    return math.prod(len(choices(entry)) for entry in space.values())
+
+
+def brackets(max_epochs: int, factor: int) -> list[int]:
+    """Return how many trials each bracket of Hyperband begins with, the largest first.
+
+    Those of the first bracket train for one or two epochs, and one in ``factor`` goes on; those of
+    the last train for ``max_epochs``.
+
+    Example:
+        >>> brackets(9, 3)
+        [9, 5, 3]
+    """
+    count, epochs = 0, float(max_epochs)
+    while epochs >= 1:
+        epochs, count = epochs / factor, count + 1
+    last = math.ceil(1 + math.log(max_epochs, factor))
+    return [math.ceil(last / (number + 1) * factor**number) for number in reversed(range(count))]
+
+
+def too_few(tune: Mapping[str, Any]) -> str:
+    """Return why a search would never halve its trials, "" where it does.
+
+    Hyperband compares the trials of a bracket when all of them have ended, and ends itself when it
+    finds no trial that it has not made yet.
+    """
+    asked, there = brackets(tune["max_epochs"], tune["factor"])[0], combinations(tune["space"])
+    if there >= asked:
+        return ""
+    fewer = next(
+        (n for n in range(tune["max_epochs"], 0, -1) if brackets(n, tune["factor"])[0] <= there), 0
+    )
+    lower = f"lower max_epochs to {fewer}, or " if fewer else ""
+    return (
+        f"max_epochs {tune['max_epochs']} and factor {tune['factor']} begin with {asked} short "
+        f"trials, of which the best go on, but the space has {there} combinations: {lower}"
+        "give the space more values"
+    )
+
+
 def problems(model: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with the space of a model's search, one line per problem.
 

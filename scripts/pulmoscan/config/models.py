@@ -164,7 +164,8 @@ def _model_problems(config: Mapping, settings: Mapping) -> Iterator[str]:
         yield from _unknown(".tune.variant", variant, config["variants"])
         if config["variants"].get(variant, {}).get("augment"):
             yield f".tune.variant: {variant!r} augments, and a search does not"
-        yield from (f".tune: {problem}" for problem in hyperparameters.problems(taken))
+        wrong = hyperparameters.problems(taken) or [hyperparameters.too_few(taken["tune"])]
+        yield from (f".tune: {problem}" for problem in wrong if problem)
     elif names := sorted(hyperparameters.names(taken)):
         yield f": ${names[0]} appears in its layers, but it has no tune to find it"
 

@@ -47,6 +47,20 @@ def choose(sampling: pd.DataFrame, settings: Mapping) -> pd.DataFrame:
     return unseen[unseen["image"].isin(chosen)].sort_values("row", ignore_index=True)
 
 
+def left_out(sampling: pd.DataFrame, settings: Mapping) -> str:
+    """Return a sentence about the named images that `choose` cannot take, "" where it takes all."""
+    splits = sampling.set_index("image")["split"]
+    named = dict.fromkeys(canonical_image(image) for image in settings.get("images") or ())
+    trained = [image for image in named if splits.get(image) == "train"]
+    absent = [image for image in named if image not in splits.index]
+    reasons = [
+        f"{reason} {', '.join(images)}"
+        for reason, images in (("it trains on", trained), ("its sampling lacks", absent))
+        if images
+    ]
+    return f"not explained, of explain.images: {'; '.join(reasons)}" if reasons else ""
+
+
 def table(
     chosen: pd.DataFrame,
     labels: Sequence[str],

@@ -170,3 +170,28 @@ def test_several_problems_are_all_told() -> None:
         "space.rate",
         "space.units",
     ]
+
+
+@pytest.mark.parametrize(
+    ("max_epochs", "factor"), [(1, 2), (2, 2), (4, 2), (9, 3), (15, 3), (30, 3), (81, 3), (100, 4)]
+)
+def test_brackets_begin_with_as_many_trials_as_those_of_keras_tuner(max_epochs, factor):
+    from keras_tuner.src.tuners.hyperband import HyperbandOracle
+
+    oracle = HyperbandOracle(max_epochs=max_epochs, factor=factor)
+    numbers = reversed(range(oracle._get_num_brackets()))
+    expected = [oracle._get_size(number, round_num=0) for number in numbers]
+    assert hyperparameters.brackets(max_epochs, factor) == expected
+
+
+def test_a_search_that_never_halves_its_trials():
+    tune = TUNE | {"max_epochs": 9, "space": {"units": {"values": [1, 2, 3]}}}
+    assert hyperparameters.too_few(tune) == (
+        "max_epochs 9 and factor 3 begin with 9 short trials, of which the best go on, but the "
+        "space has 3 combinations: lower max_epochs to 3, or give the space more values"
+    )
+    assert hyperparameters.too_few(tune | {"max_epochs": 3}) == ""
+    one = tune | {"space": {"units": {"values": [1]}}}
+    assert "lower max_epochs to 1, or" in hyperparameters.too_few(one)
+    assert hyperparameters.too_few(one | {"max_epochs": 1}) == ""
+    assert hyperparameters.combinations(SPACE) == 6 * 3 * 2 * 2

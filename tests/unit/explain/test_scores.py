@@ -51,3 +51,12 @@ def test_a_row_of_scores_says_what_its_map_shows():
     assert scores.labels_of(table) == LABELS
     np.testing.assert_array_equal(table[[f"p_{label}" for label in LABELS]], probabilities)
     assert table["energy_in_lungs"].tolist() == table["lung_area"].tolist() == [0.25, 0.25]
+
+
+def test_named_images_that_cannot_be_explained_are_told():
+    named = ["NORMAL-11", "Viral_Pneumonia-25", "COVID-1", "COVID-4000"]
+    settings = {"per_class": 0, "seed": 0, "images": named}
+    assert scores.left_out(sampling_table(), settings) == (
+        "not explained, of explain.images: it trains on COVID-1; its sampling lacks COVID-4000"
+    )
+    assert scores.left_out(sampling_table(), settings | {"images": named[:2]}) == ""

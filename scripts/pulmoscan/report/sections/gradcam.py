@@ -3,6 +3,7 @@
 import pandas as pd
 
 from pulmoscan.config import runs
+from pulmoscan.data.layout import canonical_image
 from pulmoscan.report import page
 from pulmoscan.report.captions import TABLES
 from pulmoscan.report.study import KEY, Study
@@ -26,7 +27,20 @@ def numbers(study: Study) -> str:
         rows = rows.drop(columns="split_name")
     shares = dict.fromkeys(("correct", "energy in the lungs", "lung area"), page.share)
     names = {"split_name": "split"}
-    return page.table(rows, {"images": page.count} | shares, TABLES["explained"], names)
+    table = page.table(rows, {"images": page.count} | shares, TABLES["explained"], names)
+    return table + _not_explained(study, set(explained["image"]))
+
+
+def _not_explained(study: Study, explained: set[str]) -> str:
+    """Return which of the images that the configuration names no run explains."""
+    named = map(canonical_image, study.config["explain"]["images"])
+    missing = [image for image in dict.fromkeys(named) if image not in explained]
+    if not missing:
+        return ""
+    return page.note(
+        f"Named in <code>explain.images</code>, and among the validation and test images of no run "
+        f"here: {page.escaped(', '.join(missing))}."
+    )
 
 
 def by_class(study: Study) -> str:

@@ -40,3 +40,12 @@ def test_without_explained_images_the_page_says_so(without_runs):
     assert "No run of this configuration is explained" in gradcam.numbers(without_runs)
     assert gradcam.by_class(without_runs) == ""
     assert gradcam.by_region(without_runs) == ""
+
+
+def test_named_images_that_no_run_explains_are_listed(study, monkeypatch):
+    images = {"images": ["COVID-2", "NORMAL-8", "COVID-77"]}
+    monkeypatch.setitem(study.config, "explain", study.config["explain"] | images)
+    html = gradcam.numbers(study)
+    assert "test images of no run here: COVID-77." in html
+    monkeypatch.setitem(study.config, "explain", study.config["explain"] | {"images": []})
+    assert "explain.images" not in gradcam.numbers(study)

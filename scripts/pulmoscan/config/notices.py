@@ -1,0 +1,89 @@
+"""Settings that are right, and do less than they seem to: said once, when the workflow starts."""
+
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+
+from pulmoscan.config import hyperparameters
+from pulmoscan.config.models import Model
+
+LISTED = 4  # models that a line names
+
+
+def lines(config: Mapping, runs: pd.DataFrame, models: Mapping[str, Model]) -> Iterator[str]:
+    """Yield a line about each setting that has no effect, or less than it seems to have.
+
+    Definitions that no selected run uses are a library, and nothing is said of them.
+
+    Args:
+        config: a configuration without problems.
+        runs: the selected runs.
+        models: the resolved models.
+    """
+    selected = {name: models[name] for name in dict.fromkeys(runs["model"])}
+    yield from _paths(config)
+    yield from _sizes(config, selected)
+    for name, model in selected.items():
+        if model.tune:
+            yield from (f"models.{name}.{line}" for line in _search(model))
+    augmented = [
+        name for name in dict.fromkeys(runs["variant"]) if config["variants"][name].get("augment")
+    ]
+    if augmented and not any(config["augmentation"].values()):
+        yield (
+            f"variants.{augmented[0]}.augment: it changes no image, since all amounts of "
+            "augmentation are 0"
+        )
+
+
+def _paths(config: Mapping) -> Iterator[str]:
+    for key, name, needed in (("dataset", "path", "local"), ("weights", "folder", "folder")):
+        source = config[key]["source"]
+        if config[key][name] and source != needed:
+            yield f"{key}.{name} is not read: {key}.source is {source}, not {needed}"
+
+
+def _sizes(config: Mapping, selected: Mapping[str, Model]) -> Iterator[str]:
+    dataset, size = config["dataset"], config["image_size"]
+    if dataset["source"] == "phantom" and dataset["phantom"]["size"] < size:
+        yield (
+            f"image_size {size} exceeds dataset.phantom.size {dataset['phantom']['size']}: images "
+            "are enlarged, and show no more for it"
+        )
+    networks = {name: model for name, model in selected.items() if not model.takes_histograms}
+    larger = {
+        name: model.network["input_size"]
+        for name, model in networks.items()
+        if model.network["input_size"] > size
+    }
+    if larger:
+        listed = [f"{name} ({pixels})" for name, pixels in larger.items()]
+        rest = f" and {len(listed) - LISTED} more" if len(listed) > LISTED else ""
+        yield (
+            f"input_size of {', '.join(listed[:LISTED])}{rest} exceeds image_size {size}: images "
+            "are packed at that size and enlarged again, and show no more for it"
+        )
+    for name, model in selected.items():
+        if model.network and model.takes_histograms and "input_size" in config["models"][name]:
+            yield f"models.{name}.input_size has no effect: a network of histograms has its own"
+
+
+def _search(model: Model) -> Iterator[str]:
+    """Yield what a search looks for in vain, or cannot look for; lines begin below the model."""
+    rate, space = hyperparameters.LEARNING_RATE, model.tune["space"]
+    stages = model.training["stages"] or []
+    own = [str(number) for number, stage in enumerate(stages, start=1) if rate in stage]
+    if rate in space and own:
+        where = "every stage" if len(own) == len(stages) else f"stage {', '.join(own)}"
+        has = "have" if len(own) > 1 and where != "every stage" else "has"
+        yield (
+            f"tune.space.{rate}: {where} of training.stages {has} a {rate} of its own, so the one "
+            "that is found does not train it"
+        )
+    asked = sum(hyperparameters.brackets(model.tune["max_epochs"], model.tune["factor"]))
+    asked *= model.tune.get("iterations", 1)
+    if (there := hyperparameters.combinations(space)) < asked:
+        yield (
+            f"tune: its space has {there} combinations, of the {asked} that Hyperband would try: "
+            "the search ends when it has tried them"
+        )
