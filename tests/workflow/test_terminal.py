@@ -9,11 +9,13 @@ TIME = r"(\d+ min )?\d+ s"
 def test_a_run_prints_a_line_per_job_and_ends_with_the_results(finished):
     lines = finished.printed.splitlines()
     begin = next(
-        index for index, line in enumerate(lines) if re.match(rf"{CLOCK}  \d+ jobs: ", line)
+        index
+        for index, line in enumerate(lines)
+        if re.match(rf"{CLOCK}  at least \d+ jobs: ", line)
     )
     end = lines.index("", begin)
     jobs = lines[begin + 1 : end]
-    total = re.match(rf"{CLOCK}  (\d+) jobs: data 3, splits \d+, ", lines[begin])[1]
+    total = re.match(rf"{CLOCK}  at least (\d+) jobs: data 3, splits \d+, ", lines[begin])[1]
     assert len(jobs) == int(total)
     name = r"[a-z_]+( \S+)?"
     assert all(re.fullmatch(rf"{CLOCK}  +\d+ of {total}  {name}  {TIME}", line) for line in jobs)

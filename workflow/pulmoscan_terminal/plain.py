@@ -24,7 +24,8 @@ class Lines:
         """Say what will run, and begin to watch."""
         number = state.jobs()[1]
         parts = ", ".join(f"{stage} {count}" for stage, count in state.total.items())
-        self._tell(f"{number:,} jobs: {parts}" if number > 1 else f"1 job: {parts}")
+        least = "at least " if state.may_grow else ""
+        self._tell(f"{least}{number:,} job{'s' * (number != 1)}: {parts}")
         if self._thread is None:
             self._thread = threading.Thread(target=self._watch, args=[state], daemon=True)
             self._thread.start()

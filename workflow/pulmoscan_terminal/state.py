@@ -21,6 +21,7 @@ class State:
         failed: jobs with the lines that say why, by the same.
         started: seconds since the epoch.
         interrupted: whether the user ended the run.
+        may_grow: whether jobs may follow from what a checkpoint finds.
     """
 
     total: Counter = field(default_factory=Counter)
@@ -29,6 +30,7 @@ class State:
     failed: dict[int, tuple[Job, str]] = field(default_factory=dict)
     started: float = field(default_factory=time.time)
     interrupted: bool = False
+    may_grow: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def jobs(self) -> tuple[int, int]:

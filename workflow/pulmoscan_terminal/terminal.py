@@ -28,6 +28,7 @@ SAID_ANYWAY = re.compile(
 )
 OF_A_JOB = re.compile(r"CalledProcessError|SpawnedJobError")  # told with the job
 IN_THE_END = "At least one job did not complete successfully"
+ON_REQUEST = re.compile(r"Terminating processes on user request|Will exit after finishing")
 STAMP = re.compile(r"\A\[.*\]\n")
 RESTARTED = re.compile(r"Trying to restart job (\d+)")
 
@@ -103,6 +104,8 @@ class Terminal(logging.Handler):
         self._state = self._state or State()
         with self._state.lock:
             self._state.total = stages(self._workflow)
+            needed = self._workflow.dag.needrun_jobs()
+            self._state.may_grow = any(job.rule.is_checkpoint for job in needed)
         self._view.begin(self._state)
 
     def _start(self, record: logging.LogRecord) -> None:
@@ -171,7 +174,7 @@ class Terminal(logging.Handler):
 
     def _message(self, record: logging.LogRecord) -> None:
         text = str(record.msg)
-        if text.startswith("Terminating processes on user request") and self._state is not None:
+        if ON_REQUEST.match(text) and self._state is not None:
             self._state.interrupted = True
         elif found := RESTARTED.match(text):
             with self._state.lock:
@@ -201,9 +204,9 @@ class Terminal(logging.Handler):
             return
         with state.lock:
             left = state.jobs()[1] - state.jobs()[0]
-        if state.interrupted:
-            self._tell([ending.interrupted(state)])
-        elif state.failed:
+        if state.failed:
             self._tell(ending.failed(state))
+        elif state.interrupted:
+            self._tell([ending.interrupted(state)])
         elif not left:
             self._tell(["", *ending.results(self._workflow), ending.finished(state)])
