@@ -55,6 +55,7 @@ rule all:
         weights_records,
         tuning_files("best.json"),
         run_files(rules.train.output.predictions),
+        run_files(rules.describe.output.description, of=is_network),
         run_files(rules.evaluate.output.metrics),
         expand(rules.gather_table.output.tables[0], table=PUBLISHED_TABLES),
         rules.report.input,

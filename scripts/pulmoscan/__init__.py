@@ -14,6 +14,7 @@ ROOMS = (
     "config",
     "backends",
     "training",
+    "prediction",
     "explain",
     "results",
     "report",

@@ -32,9 +32,9 @@ from doomed import stage_of  # noqa: E402
 EACH = int(os.environ.get("PULMOSCAN_KILLS", "0"))
 STAGES = (
     *("download", "pack", "audit", "split", "sampling", "resampling", "weights", "features"),
-    *("tune", "train", "classify", "evaluate", "gradcam", "selection", "gather", "compare"),
-    *("compare_runs", "protocol", "hardest_images", "source_oracle", "dataset_facts"),
-    *("provenance", "report"),
+    *("tune", "train", "classify", "describe", "evaluate", "gradcam", "selection"),
+    *("gather", "compare", "compare_runs", "protocol", "hardest_images", "source_oracle"),
+    *("dataset_facts", "provenance", "report"),
 )
 GIVE_UP = 300  # starts without an end
 

@@ -75,7 +75,7 @@ def test_a_run_on_another_split_trains_alone(with_splits):
         {"split": "naive", "variant": "lungs", "model": "lenet5", "unfreeze": "all"}
     ]
     assert set(plan) - {"all", "provenance", "report"} == {
-        *("split", "sampling", "train", "evaluate", "gradcam"),
+        *("split", "sampling", "train", "describe", "evaluate", "gradcam"),
         # What lists all splits or runs.
         *("resampling", "source_oracle", "dataset_facts", "selection"),
         *("gather", "gather_explained", "gather_table", "compare", "compare_runs", "protocol"),

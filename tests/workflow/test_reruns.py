@@ -17,7 +17,7 @@ AFTER_METRICS = {"gather", "gather_table", "compare"} | OF_ALL
 AFTER_GRADCAM = {"gather_explained"}
 AFTER_GATHER = AFTER_METRICS | AFTER_GRADCAM
 AFTER_EVALUATE = {"evaluate"} | AFTER_METRICS
-AFTER_TRAIN = {"gradcam"} | AFTER_GRADCAM | AFTER_EVALUATE
+AFTER_TRAIN = {"gradcam", "describe"} | AFTER_GRADCAM | AFTER_EVALUATE
 # The runs on `outside`, and of partly frozen networks, stand in no published table.
 OF_NO_TABLE = AFTER_TRAIN - {"gather_table", "compare"}
 # Trainings with partly frozen layers compute the features that they need again.
@@ -78,6 +78,7 @@ def code(finished, copied, tmp_path_factory):
     [
         ("gradcam", {"gradcam"} | AFTER_GRADCAM),
         ("evaluate", AFTER_EVALUATE),
+        ("describe", {"describe"}),
         ("selection", {"selection"} | AFTER_GATHER),
         ("gather", AFTER_GATHER),
         ("compare", {"compare"}),
@@ -96,6 +97,8 @@ def code(finished, copied, tmp_path_factory):
         ("pulmoscan/networks/build", {"features", "tune"} | TRAIN),
         ("pulmoscan/training/loop", {"tune"} | TRAIN),
         ("pulmoscan/training/search", {"tune", "train"} | AFTER_TRAIN),
+        ("pulmoscan/prediction/description", {"describe"}),
+        ("pulmoscan/prediction/predict", set()),
         ("pulmoscan/explain/panels", {"gradcam"} | AFTER_GRADCAM),
         ("pulmoscan/results/comparison", {"compare", "compare_runs"}),
         ("pulmoscan/results/protocols", {"protocol"}),
@@ -141,7 +144,7 @@ def test_one_number_in_one_function_reruns_the_rules_that_import_it(code, file, 
         ("networks/backbones", "(0.485,", "(0.486,", {"weights", "features", "tune"} | TRAIN),
         (
             *("config/runs", "leaves none of the", "leaves none of all"),
-            {"evaluate", "selection", "dataset_facts"} | AFTER_GATHER,
+            {"describe", "evaluate", "selection", "dataset_facts"} | AFTER_GATHER,
         ),
         ("config/plan", "", "EDITED = True\n", set()),  # its paths are parameters, not its code
     ],

@@ -2,6 +2,7 @@
 
 tune:     a sampling, and features or the packed arrays -> tuning/{split}/{model}/{variant}/best.json, trials.tsv
 train:    the same, and what a search found             -> runs/{split}/{variant}/{model}/unfreeze-.../seed-...
+describe: a trained network and its sampling            -> model.json beside it, for scripts/predict.py
 classify: a sampling and the packed arrays              -> the same folder, predictions only
 """
 
@@ -103,6 +104,52 @@ rule train:
             --checkpoint {params.checkpoint:q} \
             --output {params.folder:q} \
             >{log:q} 2>&1
+        """
+
+
+rule describe:
+    input:
+        model_file=rules.train.output.model,
+        sampling=variant_sampling,
+        decoded=rules.pack.output.decoded,
+        images=rules.pack.output.images,
+    output:
+        description=f"results/runs/{RUN_SEED}/model.json",
+    log:
+        f"results/logs/describe/{RUN_SEED}.log",
+    benchmark:
+        f"results/benchmarks/describe/{RUN_SEED}.tsv"
+    wildcard_constraints:
+        model=one_of(NETWORKS),
+    conda:
+        "../../envs/pulmoscan.yaml"
+    params:
+        *code("scripts/describe.py"),
+        program=program("scripts/describe.py"),
+        pixels=variant_pixels,
+        image_size=config["image_size"],
+        input_size=lambda wildcards: MODELS[wildcards.model].network["input_size"],
+        batch_size=lambda wildcards: MODELS[wildcards.model].training["batch_size"],
+        threshold=lambda wildcards: as_json(MODELS[wildcards.model].threshold),
+    shell:
+        r"""
+        {params.program:q} \
+            --model-file {input.model_file:q} \
+            --sampling {input.sampling:q} \
+            --decoded {input.decoded:q} \
+            --images {input.images:q} \
+            --pixels {params.pixels:q} \
+            --image-size {params.image_size} \
+            --input-size {params.input_size} \
+            --batch-size {params.batch_size} \
+            --threshold {params.threshold} \
+            --split-name {wildcards.split:q} \
+            --model {wildcards.model:q} \
+            --unfreeze {wildcards.unfreeze} \
+            --variant {wildcards.variant:q} \
+            --seed {wildcards.seed} \
+            --output {output.description:q} \
+            2>&1 | tee {log:q}
         """
 
 

@@ -131,8 +131,8 @@ def benchmarks_of(
     names = [path.relative_to(folder).with_suffix("").as_posix() for path in shared]
     for run in selection.itertuples():
         place = f"{run.split_name}/{runs.name(run.model, run.unfreeze, run.variant)}"
-        trained = "classify" if run.kind == CLASSIFIER else "train"
-        names += [f"{rule}/{place}/seed-{run.seed}" for rule in (trained, "evaluate")]
+        trained = ("classify",) if run.kind == CLASSIFIER else ("train", "describe")
+        names += [f"{rule}/{place}/seed-{run.seed}" for rule in (*trained, "evaluate")]
         if run.kind == NETWORK:
             names.append(f"gradcam/{place}")
     parts = {name: name.partition("/") for name in sorted(set(names))}

@@ -109,6 +109,9 @@ def test_benchmarks_are_those_of_shared_jobs_and_of_what_was_made_of_each_traini
     )
     assert list(found) == [
         ("classify", f"{knn}/seed-3"),
+        ("describe", f"{lenet1d}/seed-3"),
+        ("describe", f"{small}/seed-3"),
+        ("describe", f"{small}/seed-4"),
         ("evaluate", f"{knn}/seed-3"),
         ("evaluate", f"{lenet1d}/seed-3"),
         ("evaluate", f"{small}/seed-3"),

@@ -1,0 +1,72 @@
+"""Describe a trained network for those who predict with it, see ``predict.py``.
+
+Settings: the training's key, --pixels (JSON), --image-size and --input-size in pixels, --batch-size
+and --threshold, the probability from which a binary model says sick (``null`` without one).
+
+Inputs: the network, the sampling that it was trained on, the table of the packing, and the packed
+images.
+
+Output: ``model.json``, see `pulmoscan.prediction.description.Description`.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from pulmoscan import command
+from pulmoscan.config.runs import TRAINING
+from pulmoscan.data import labelling
+from pulmoscan.prediction import description
+from pulmoscan.storage import atomic, code_digest, digests, tables
+from pulmoscan.storage.arrays import NpyFile
+
+TRAIN = Path(__file__).with_name("train.py")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Write the description of one network."""
+    arguments = _parse(argv)
+    sampling = tables.read(arguments.sampling, "the sampling")
+    decoded = tables.read(arguments.decoded, "the packing")
+    trained, seen = description.trained_on(sampling, decoded, NpyFile(arguments.images))
+    described = description.Description(
+        labels=labelling.labels_of(sampling, arguments.sampling),
+        threshold=arguments.threshold,
+        pixels=arguments.pixels,
+        image_size=arguments.image_size,
+        input_size=arguments.input_size,
+        batch_size=arguments.batch_size,
+        trained=trained,
+        seen=seen,
+        digests={
+            "model": digests.file_digest(arguments.model_file),
+            "sampling": digests.file_digest(arguments.sampling),
+            "code": code_digest.code_digest(TRAIN),
+        },
+        run={name: getattr(arguments, name) for name in TRAINING},
+    )
+    with atomic.replacing(arguments.output) as path:
+        path.write_text(json.dumps(described.as_json(), indent=1) + "\n", encoding="utf-8")
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model-file", type=Path, required=True, help="model.keras")
+    parser.add_argument("--sampling", type=Path, required=True)
+    parser.add_argument("--decoded", type=Path, required=True, help="table of the packing")
+    parser.add_argument("--images", type=Path, required=True, help="packed images")
+    parser.add_argument("--pixels", type=json.loads, required=True, help="entry of pixels, JSON")
+    parser.add_argument("--image-size", type=int, required=True, help="pixels")
+    parser.add_argument("--input-size", type=int, required=True, help="pixels")
+    parser.add_argument("--batch-size", type=int, required=True)
+    parser.add_argument("--threshold", type=json.loads, required=True, help="0..1 or null")
+    for name in TRAINING:
+        kind = int if name == "seed" else str
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, required=True)
+    parser.add_argument("--output", type=Path, required=True, help="model.json")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    command.run(main)
