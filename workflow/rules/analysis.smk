@@ -4,6 +4,7 @@ compare:        trainings of a published table      -> tables/{table}.tsv
 compare_runs:   metrics of all trainings            -> tables/runs.tsv
 protocol:       metrics and predictions             -> tables/protocol.tsv
 hardest_images: predictions of all trainings        -> tables/hardest_images.tsv
+region_differences: the same, and the audit        -> tables/region_differences.tsv
 source_oracle:  the samplings of the runs           -> tables/source_oracle.tsv, a baseline that never looks at an image
 dataset_facts:  tables of the audit, and resampling -> tables/dataset_facts.tsv
 """
@@ -160,6 +161,42 @@ rule hardest_images:
         """
 
 
+rule region_differences:
+    input:
+        selection=rules.selection.output.table,
+        predictions="results/gathered/predictions.parquet",
+        images=rules.audit.output.images,
+    output:
+        table=report(
+            "results/tables/region_differences.tsv",
+            caption="../report/analysis.rst",
+            category="Results",
+            labels={"table": "Differences between regions"},
+        ),
+    log:
+        "results/logs/region_differences.log",
+    benchmark:
+        "results/benchmarks/region_differences.tsv"
+    conda:
+        "../../envs/pulmoscan.yaml"
+    params:
+        *code("scripts/region_differences.py"),
+        program=program("scripts/region_differences.py"),
+        variants=regions_of_variants(),
+        resamples=config["analysis"]["resamples"],
+    shell:
+        r"""
+        {params.program:q} \
+            --selection {input.selection:q} \
+            --predictions {input.predictions:q} \
+            --images {input.images:q} \
+            --variants {params.variants:q} \
+            --resamples {params.resamples} \
+            --output {output.table:q} \
+            2>&1 | tee {log:q}
+        """
+
+
 rule source_oracle:
     input:
         samplings=[
@@ -224,4 +261,7 @@ rule dataset_facts:
 
 # What stands in the report besides the published tables: a new analysis is a rule above, and its
 # name here.
-ANALYSES = ["compare_runs", "protocol", "hardest_images", "source_oracle", "dataset_facts"]
+ANALYSES = [
+    *("compare_runs", "protocol", "hardest_images", "region_differences", "source_oracle"),
+    "dataset_facts",
+]

@@ -46,6 +46,12 @@ TABLES = {
         "called sick, if the likelier label does not simply win."
     ),
     # ------------------------------------------------------------------ analyses of all predictions
+    "region_differences": (
+        "The same network shown different parts of the same images: test accuracy with "
+        "<i>region</i> and with <i>against</i>, and their difference in points, the mean over the "
+        "trainings that both have, with its standard deviation between them. The 95 % interval is "
+        "that of a bootstrap over trainings and groups of images that show one radiograph."
+    ),
     "hardest_images": (
         "Validation and test images by the share of trainings that predict them wrongly, one row "
         "per expected label. "
@@ -115,6 +121,10 @@ FIGURES = {
         "Accuracy on the test images, four and three classes, with 95 % intervals."
     ),
     "region_val_accuracy": ("Validation accuracy by what a network is shown, with 95 % intervals."),
+    "region_differences": (
+        "Difference in test accuracy between two parts of the same images, with 95 % intervals. "
+        "Right of zero, the part named first is recognised more often."
+    ),
     "regions": (
         "Test accuracy of the same network by what it is shown, lungs, everything else, or the "
         "whole image; one point per training."

@@ -11,6 +11,7 @@ from matplotlib.ticker import FuncFormatter
 from pulmoscan.report import figures
 from pulmoscan.report.tables import several_splits
 
+POINTS = FuncFormatter(lambda share, _: f"{100 * share:+g}")
 PERCENT = FuncFormatter(lambda share, _: f"{100 * share:g}%")
 
 
@@ -122,6 +123,37 @@ def regions(table: pd.DataFrame) -> Figure:
     axis.grid(axis="y", color="#e4e8ec")
     figures.label(axis, y="test accuracy, 95 % interval")
     _legend_above(axis, columns=2)
+    return figure
+
+
+def region_differences(table: pd.DataFrame) -> Figure:
+    """Return differences between regions as points with intervals, one row per network and pair.
+
+    ``table`` is that of `results.region_differences`.
+    """
+    table = table.iloc[::-1].reset_index(drop=True)
+    figure, axes = figures.empty(0.9 + 0.26 * len(table))
+    axis = axes[0, 0]
+    pairs = table["region"] + " − " + table["against"]
+    several = table["sampling"].nunique() > 1
+    samplings = ", " + table["sampling"] if several else ""
+    names = table["model"] + ", unfreeze " + table["unfreeze"] + samplings + ": " + pairs
+    for place, row in table.iterrows():
+        axis.errorbar(
+            row["difference"],
+            place,
+            xerr=[[row["difference"] - row["low"]], [row["high"] - row["difference"]]],
+            fmt="o",
+            ms=4,
+            lw=1.2,
+            color=figures.REFERENCE if row["low"] > 0 or row["high"] < 0 else figures.GREY,
+        )
+    axis.axvline(0, color=figures.INK, lw=0.8)
+    axis.set_yticks(range(len(table)), _named(table, names), fontsize=8)
+    axis.set_ylim(-0.6, len(table) - 0.4)
+    axis.xaxis.set_major_formatter(POINTS)
+    axis.grid(axis="x", color="#e4e8ec")
+    figures.label(axis, x="difference in test accuracy, percentage points")
     return figure
 
 

@@ -79,6 +79,39 @@ def setting_note(row: pd.Series, samplings: Mapping[str, str]) -> str:
     return joined("" if row["status"] == RUN else row["reason"], published_note(row, samplings))
 
 
+def region_difference(row: pd.Series, sampling: bool = False, split: bool = False) -> str:
+    """Return a difference between regions in words.
+
+    Args:
+        row: of ``tables/region_differences.tsv``.
+        sampling: whether to name the sampling.
+        split: whether to name the split.
+
+    Example:
+        >>> row = {"model": "mobilenet", "unfreeze": "0", "region": "full", "against": "lungs"}
+        >>> row |= {"accuracy": 0.85, "accuracy_against": 0.8, "images": 800, "trainings": 5}
+        >>> row |= {"difference": 0.05, "low": 0.02, "high": 0.08}
+        >>> region_difference(pd.Series(row)).partition(";")[0]
+        'mobilenet, unfreeze 0: the whole image beats lungs by 5.0 points [+2.0, +8.0]'
+    """
+    names = {"lungs": "lungs", "outside": "outside the lungs", "full": "the whole image"}
+    region, against = (names.get(row[key], row[key]) for key in ("region", "against"))
+    size = f"[{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]"
+    points = f"{100 * abs(row['difference']):.1f} points"
+    if row["low"] > 0:
+        said = f"{region} beats {against} by {points} {size}"
+    elif row["high"] < 0:
+        said = f"{against} beats {region} by {points} {size}"
+    else:
+        said = f"no difference between {region} and {against} can be told: {points} {size}"
+    place = joined(row["split"] if split else "", f"sampling {row['sampling']}" if sampling else "")
+    return (
+        f"{row['model']}, unfreeze {row['unfreeze']}{f' ({place})' if place else ''}: {said}; "
+        f"{100 * row['accuracy']:.1f} % and {100 * row['accuracy_against']:.1f} % of "
+        f"{counted(int(row['images']), 'test image')}, {counted(int(row['trainings']), 'seed')}."
+    )
+
+
 def stages(rows: pd.DataFrame) -> str:
     """Return how one network was trained, as in ``9 epochs at 0.001, cached``.
 

@@ -33,7 +33,5 @@ def test_masks_belong_to_the_images_of_their_name(tmp_path: Path) -> None:
     assert files.pair(images, [mask]) == [files.Pair(images[0], None), files.Pair(images[1], mask)]
     assert files.pair(images[:1], [mask]) == [files.Pair(images[0], mask)]
     (same,) = write(tmp_path / "more", "b.png")
-    with pytest.raises(
-        ValueError, match=r"two masks are named b: .*b\.PNG and .*b\.png"
-    ):
+    with pytest.raises(ValueError, match=r"two masks are named b: .*b\.PNG and .*b\.png"):
         files.pair(images, [mask, same])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from pulmoscan.report import figures, page, sentences
+from pulmoscan.report import figures, page, result_figures, sentences
 from pulmoscan.report.captions import TABLES
 from pulmoscan.report.study import Study
 
@@ -25,6 +25,7 @@ SHARES = frozenset(
 HEADINGS = {"split_name": "split", "split": "part", "unfreeze": "unfrozen"}
 COLUMNS = 4  # pictures beside each other
 PICTURES = 8
+SAID = 6  # differences that are put into words
 
 
 def table(study: Study, name: str) -> str:
@@ -52,6 +53,29 @@ def hardest_images(study: Study) -> str:
         + _pictures(study, some.drop_duplicates("image").head(PICTURES))
         + _listed(some, "hardest_images")
     )
+
+
+def region_differences(study: Study) -> str:
+    """Return what each network gains or loses by seeing another part of the image, in words first.
+
+    Nothing where no network was trained on several.
+    """
+    rows = study.table("region_differences")
+    if not len(rows):
+        return page.note("No network was trained on several parts of the same images.")
+    several = rows["sampling"].nunique() > 1, rows["split"].nunique() > 1
+    said = [sentences.region_difference(row, *several) for _, row in rows.iterrows()]
+    shown = rows.assign(
+        difference=[
+            page.percent(row.difference, row.low, row.high, row.difference_sd, sign="+")
+            for row in rows.itertuples()
+        ]
+    ).drop(columns=["difference_sd", "low", "high"])
+    figure = figures.drawn(
+        result_figures.region_differences(rows), study.figures, "region_differences"
+    )
+    items = "".join(f"<li>{page.escaped(sentence)}</li>" for sentence in said[:SAID])
+    return f"<ul>{items}</ul>" + figure + _listed(shown, "region_differences")
 
 
 def _listed(rows: pd.DataFrame, name: str) -> str:

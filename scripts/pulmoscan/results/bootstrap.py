@@ -1,0 +1,52 @@
+"""Bootstrap intervals of what several trainings say of the same images.
+
+Images that belong together, such as copies of one radiograph, are drawn together: they are not
+independent of one another. Trainings that differ in their seed are drawn too, so an interval says
+how far both other images and other seeds could move a mean. Drawing both at once widens it where
+each answer has a chance of its own: it covers the truth at least as often as it says.
+
+Sources: Davison and Hinkley 1997, "Bootstrap methods and their application", section 5.3.1
+(percentiles); Owen 2007, "The pigeonhole bootstrap" (drawing rows and columns).
+"""
+
+import math
+
+import numpy as np
+
+BLOCK = 200  # resamples at a time
+
+
+def interval(
+    values: np.ndarray,
+    groups: np.ndarray,
+    resamples: int,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> tuple[float, float]:
+    """Return the percentile interval of the mean over trainings and images.
+
+    Args:
+        values: trainings x images, such as 1 where a training is right, or a difference of that.
+        groups: of each image, what it belongs to; images of one group are drawn together.
+        resamples: how often images and trainings are drawn, with replacement.
+        seed: of these draws.
+        confidence: of the interval (0 to 1).
+
+    Returns:
+        Both ends, NaN without images.
+    """
+    trainings, images = values.shape
+    if not images or not trainings:
+        return math.nan, math.nan
+    _, of_image = np.unique(groups, return_inverse=True)
+    sizes = np.bincount(of_image).astype(float)
+    sums = np.stack([np.bincount(of_image, row) for row in np.asarray(values, float)])
+    random = np.random.default_rng(seed)
+    means = []
+    for start in range(0, resamples, BLOCK):
+        count = min(BLOCK, resamples - start)
+        drawn = random.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), count)
+        seeds = random.multinomial(trainings, np.full(trainings, 1 / trainings), count) / trainings
+        means.append(np.einsum("rg,tg,rt->r", drawn, sums, seeds, optimize=True) / (drawn @ sizes))
+    low, high = np.quantile(np.concatenate(means), [0.5 - confidence / 2, 0.5 + confidence / 2])
+    return float(low), float(high)
