@@ -34,6 +34,7 @@ def main(argv: Sequence[str]) -> None:
         labels=labelling.labels_of(sampling, arguments.sampling),
         threshold=arguments.threshold,
         pixels=arguments.pixels,
+        bits=description.bits_in_use(decoded),
         image_size=arguments.image_size,
         input_size=arguments.input_size,
         batch_size=arguments.batch_size,

@@ -14,7 +14,15 @@ import numpy as np
 import pandas as pd
 from pulmoscan.config import runs
 from pulmoscan.data import describe
-from pulmoscan.results import comparison, hardest_images, metrics, protocols, published, scores
+from pulmoscan.results import (
+    comparison,
+    hardest_images,
+    metrics,
+    protocols,
+    published,
+    region_differences,
+    scores,
+)
 from pulmoscan.results.selection import selection
 from pulmoscan.storage import tables
 
@@ -111,6 +119,9 @@ def write(
             resampling,
             samplings,
         ),
+        "region_differences": region_differences.table(
+            selected, gathered["predictions"], audit, _regions(), resamples=200
+        ),
         "hardest_images": hardest_images.hardest(gathered["predictions"], audit),
         "resampling": resampling,
         "source_oracle": pd.DataFrame(
@@ -123,6 +134,20 @@ def write(
     return folder
 
 
+def _regions() -> dict[str, dict[str, str]]:
+    """Return what the analysis of regions is told of the variants that show an image."""
+    shown = {
+        name: (entry, CONFIG["pixels"][entry["pixels"]])
+        for name, entry in CONFIG["variants"].items()
+        if not entry.get("augment")
+    }
+    return {
+        name: {"region": kind["region"], "sampling": entry["sampling"], "apart": ""}
+        for name, (entry, kind) in shown.items()
+        if set(kind) == {"region"}
+    }
+
+
 def _audit(classes: Sequence[str], source: str, random: np.random.Generator) -> pd.DataFrame:
     names = [name for name in classes for _ in range(sum(PER_CLASS.values()))]
     numbers = [number for _ in classes for number in range(sum(PER_CLASS.values()))]
@@ -132,6 +157,7 @@ def _audit(classes: Sequence[str], source: str, random: np.random.Generator) -> 
             "image": [f"{name}-{number}" for name, number in zip(names, numbers, strict=True)],
             "class": names,
             "source": source,
+            "duplicate_group": "",
             **dict.fromkeys(("width", "height", "mask_width", "mask_height"), SIDE),
             **{"mode": "L", "equal_channels": False, "mask_binary": True, "useful_area": values},
             **dict.fromkeys(("mean", "sd", "mean_lungs", "sd_lungs"), 100 * values),

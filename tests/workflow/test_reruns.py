@@ -12,7 +12,12 @@ import numpy as np
 import pytest
 from code_edits import edited
 
-OF_ALL = {"compare_runs", "protocol", "hardest_images"}  # one table from gathered ones each
+OF_ALL = {
+    "compare_runs",
+    "protocol",
+    "hardest_images",
+    "region_differences",
+}  # one table from gathered ones each
 AFTER_METRICS = {"gather", "gather_table", "compare"} | OF_ALL
 AFTER_GRADCAM = {"gather_explained"}
 AFTER_GATHER = AFTER_METRICS | AFTER_GRADCAM
@@ -85,6 +90,7 @@ def code(finished, copied, tmp_path_factory):
         ("compare_runs", {"compare_runs"}),
         ("protocol", {"protocol"}),
         ("hardest_images", {"hardest_images"}),
+        ("region_differences", {"region_differences"}),
         ("source_oracle", {"source_oracle"}),
         ("dataset_facts", {"dataset_facts"}),
         ("provenance", set()),
@@ -114,6 +120,7 @@ def code(finished, copied, tmp_path_factory):
             "pulmoscan/results/published",
             {"compare", "compare_runs", "protocol", "dataset_facts"},
         ),
+        ("pulmoscan/results/bootstrap", {"region_differences"}),
         ("pulmoscan/results/source_oracle", {"source_oracle"}),
         ("pulmoscan/results/dataset_facts", {"dataset_facts"}),
         ("pulmoscan/results/provenance", set()),

@@ -44,6 +44,8 @@ class Description:
         threshold: the probability from which the answer is the positive label; None: the label
             with the highest probability is the answer, the first among equals.
         pixels: what it sees of an image, an entry of ``pixels:`` in the configuration.
+        bits: of the 16 bits per channel of some files, those that the data set uses; 16 without
+            such files.
         image_size: width and height of the packed image that this is applied to, in pixels.
         input_size: width and height that the result is scaled to, in pixels; no matter for
             histograms.
@@ -58,6 +60,7 @@ class Description:
     labels: Sequence[str]
     threshold: float | None
     pixels: Mapping[str, Any]
+    bits: int
     image_size: int
     input_size: int
     batch_size: int
@@ -108,6 +111,12 @@ def trained_on(
         for split, of_split in rows.items()
     }
     return trained, seen
+
+
+def bits_in_use(decoded: pd.DataFrame) -> int:
+    """Return how many of 16 bits per channel the data set uses, 16 without such files."""
+    deep = decoded.loc[decoded["mode"].str.endswith("16"), "bits"]
+    return int(deep.max()) if len(deep) else 16
 
 
 def read(model: Path) -> Description:

@@ -74,7 +74,13 @@ def _batch(pairs: Sequence[Pair], description: Description, logits: Logits) -> I
     size = description.image_size
     images, masks = np.zeros((2, len(pairs), size, size), np.uint8)
     found = [
-        radiographs.read(_content(pair.image), pair.mask and _content(pair.mask), image, mask)
+        radiographs.read(
+            _content(pair.image),
+            pair.mask and _content(pair.mask),
+            image,
+            mask,
+            description.bits,
+        )
         for pair, image, mask in zip(pairs, images, masks, strict=True)
     ]
     defects = [_defects(radiograph, description) for radiograph in found]

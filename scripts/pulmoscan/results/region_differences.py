@@ -56,6 +56,8 @@ def table(
         ``low`` and ``high`` the interval of `bootstrap.interval`. Test images of several folds
         count as one test set. A pair without a common seed or image has no row.
     """
+    if not len(predictions):  # it has the columns of its key alone
+        return pd.DataFrame(columns=COLUMNS).astype(dict.fromkeys(COUNTS, "int64"))
     group = images.set_index("image")["duplicate_group"].replace("", np.nan)
     test = predictions[
         (predictions["split"] == "test") & predictions["variant"].isin(list(variants))

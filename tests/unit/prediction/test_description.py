@@ -31,6 +31,7 @@ def described(**changed: object) -> description.Description:
         "labels": ["x", "y"],
         "threshold": None,
         "pixels": {"region": "full"},
+        "bits": 16,
         "image_size": 10,
         "input_size": 8,
         "batch_size": 4,
@@ -51,6 +52,12 @@ def test_training_images_alone_say_what_others_should_be_like() -> None:
 
 def test_images_that_a_network_has_seen_are_known_by_their_pixels() -> None:
     assert described().seen == {"train": ["a" * 16, "c" * 16], "validation": ["b" * 16]}
+
+
+def test_the_bits_in_use_are_those_of_the_files_with_sixteen() -> None:
+    decoded = pd.DataFrame({"mode": ["L", "L16", "RGB16"], "bits": [8, 12, 12]})
+    assert description.bits_in_use(decoded) == 12
+    assert description.bits_in_use(decoded[:1]) == 16
 
 
 def test_the_answer_is_the_most_probable_label_the_first_among_equals() -> None:

@@ -18,6 +18,7 @@ def described(**changed: object) -> Description:
         "labels": ["bright", "dark"],
         "threshold": None,
         "pixels": {"region": "full"},
+        "bits": 16,
         "image_size": 32,
         "input_size": 16,
         "batch_size": 4,
@@ -37,7 +38,7 @@ def scores(shown: np.ndarray) -> np.ndarray:
 
 def write(path: Path, level: int, side: int = 64, mode: int = 1) -> Path:
     image = np.full((side, side), level, np.uint8)
-    image[: side // 4] = level + 20
+    image[: side // 4] += np.linspace(0, 40, side).astype(np.uint8)
     cv2.imwrite(str(path), image if mode == 1 else np.repeat(image[..., None], mode, axis=2))
     return path
 
@@ -52,8 +53,8 @@ def test_one_row_per_image_in_order(images: list[Path]) -> None:
     assert list(table) == ["image", "predicted", "p_bright", "p_dark", "defect", "warnings"]
     assert list(table["image"]) == [str(path) for path in images]
     assert list(table["predicted"]) == ["dark", "bright", "bright", "bright", "bright"]
-    # 40 with a quarter of 60: a mean of 45, scores of -5.5 and 5.5.
-    assert table["p_bright"][0] == pytest.approx(1 / (1 + np.exp(11)), rel=1e-3)
+    # 40, and 20 more on average in a quarter: a mean of 45, scores of -5.5 and 5.5.
+    assert table["p_bright"][0] == pytest.approx(1 / (1 + np.exp(11)), rel=0.02)
     assert (table["p_bright"] + table["p_dark"]).to_numpy() == pytest.approx(1)
     assert not table["defect"].any()
     assert not table["warnings"].any()
@@ -105,7 +106,7 @@ def test_images_unlike_those_of_training_are_told(images: list[Path], tmp_path: 
     told = predict.predict(pairs, described(), scores)["warnings"]
     assert told[0] == "width 128, trained on 64; height 128, trained on 64"
     assert told[1] == "mode RGB, trained on L"
-    assert told[2] == "75.0% black, trained on 0.0% to 50.0%"
+    assert told[2] == "75.8% black, trained on 0.0% to 50.0%"
 
 
 def test_images_that_the_network_has_seen_are_told(images: list[Path]) -> None:

@@ -89,6 +89,11 @@ def test_a_training_with_other_images_is_compared_on_those_in_common() -> None:
     assert compared(answers("lungs", "a"), answers("full", "x", images="x")).empty
 
 
+def test_without_trainings_the_table_is_empty() -> None:
+    key = pd.DataFrame(columns=["split_name", "model", "unfreeze", "variant", "seed"])
+    assert list(table(SELECTION, key, IMAGES, VARIANTS, 200)) == COLUMNS
+
+
 def test_equal_trainings_do_not_differ() -> None:
     (row,) = compared(answers("lungs", "ab"), answers("full", "ab")).to_dict("records")
     assert (row["difference"], row["low"], row["high"]) == (0, 0, 0)

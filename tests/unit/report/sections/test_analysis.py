@@ -50,6 +50,42 @@ def test_of_several_splits_each_is_named(in_folds):
     assert headings[:3] == ["split", "part", "image"]
 
 
+def test_differences_between_regions_are_said_drawn_and_listed(study):
+    rows = study.table("region_differences")
+    assert len(rows)
+    html = analysis.region_differences(study)
+    said = re.findall(r"<li>([^<]*)</li>", html)
+    assert len(said) == min(len(rows), analysis.SAID)
+    first = rows.iloc[0]
+    assert said[0].startswith(f"{first['model']}, unfreeze {first['unfreeze']}: ")
+    assert (
+        f"{100 * first['accuracy']:.1f} % and {100 * first['accuracy_against']:.1f} % of" in said[0]
+    )
+    assert html.count("<figure") == 1
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (0.01, 0.09, "outside the lungs beats the whole image by 5.0 points [+1.0, +9.0]"),
+        (-0.09, -0.01, "the whole image beats outside the lungs by 5.0 points [-9.0, -1.0]"),
+        (-0.01, 0.11, "no difference between outside the lungs and the whole image can be told"),
+    ],
+)
+def test_a_difference_is_one_only_where_its_interval_leaves_zero_out(changed, low, high, said):
+    rows = changed.table("region_differences").head(1)
+    difference = 0.05 if high > 0 else -0.05
+    changed._tables["region_differences"] = rows.assign(
+        **{"region": "outside", "against": "full", "difference": difference},
+        **{"low": low, "high": high},
+    )
+    assert f": {said}" in analysis.region_differences(changed)
+
+
+def test_without_runs_nothing_is_said_of_regions(without_runs):
+    assert "No network was trained on several parts" in analysis.region_differences(without_runs)
+
+
 def test_any_table_needs_a_caption_alone(changed, monkeypatch):
     monkeypatch.setitem(captions.TABLES, "calibration", "How well <i>probabilities</i> are meant.")
     columns = {"model": "NA", "ece": 0.0625, "val_accuracy": 0.5, "n": 1200, "note": ""}
