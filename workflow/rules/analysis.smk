@@ -1,12 +1,12 @@
 """Put what was gathered beside the published figures, and analyse it.
 
-compare:        trainings of a published table      -> tables/{table}.tsv
-compare_runs:   metrics of all trainings            -> tables/runs.tsv
-protocol:       metrics and predictions             -> tables/protocol.tsv
-hardest_images: predictions of all trainings        -> tables/hardest_images.tsv
-region_differences: the same, and the audit        -> tables/region_differences.tsv
-source_oracle:  the samplings of the runs           -> tables/source_oracle.tsv, a baseline that never looks at an image
-dataset_facts:  tables of the audit, and resampling -> tables/dataset_facts.tsv
+compare:            trainings of a published table      -> tables/{table}.tsv
+compare_runs:       metrics of all trainings            -> tables/runs.tsv
+protocol:           metrics and predictions             -> tables/protocol.tsv
+hardest_images:     predictions of all trainings        -> tables/hardest_images.tsv
+region_differences: the same, and the audit             -> tables/region_differences.tsv
+source_oracle:      the samplings of the runs           -> tables/source_oracle.tsv, a baseline that never looks at an image
+dataset_facts:      tables of the audit, and resampling -> tables/dataset_facts.tsv
 """
 
 
@@ -193,7 +193,7 @@ rule region_differences:
             --variants {params.variants:q} \
             --resamples {params.resamples} \
             --output {output.table:q} \
-            2>&1 | tee {log:q}
+            >{log:q} 2>&1
         """
 
 

@@ -149,7 +149,7 @@ rule describe:
             --variant {wildcards.variant:q} \
             --seed {wildcards.seed} \
             --output {output.description:q} \
-            2>&1 | tee {log:q}
+            >{log:q} 2>&1
         """
 
 
