@@ -31,21 +31,27 @@ def check(config: Mapping, schema_file: str | Path) -> None:
 
 
 def check_files(paths: Iterable[str | Path]) -> None:
-    """Check that configuration files mean what they look like, see `spelled.problems`.
+    """Check that configuration files mean what they look like, and lie outside of the results.
+
+    See `spelled.problems`.
 
     Raises:
         ValueError: with one line per problem, which names the file and the line.
     """
-    _raise(problem for path in paths for problem in spelled.problems(path))
+    for path in paths:
+        _raise([*filter(None, [places.inside(path)])] or spelled.problems(path))
 
 
 def check_results(config: Mapping) -> None:
     """Check that the results in the working folder are those of the images that are asked for.
 
+    Made once per run of the workflow, not by each job.
+
     Raises:
-        ValueError: they were made from other images, see `origin.problems`.
+        ValueError: they were made from other images, see `origin.problems`, or an input links to
+            them.
     """
-    _raise(origin.problems(config))
+    _raise(list(places.linked(config)) or origin.problems(config))
 
 
 def check_runs(config: Mapping, runs: pd.DataFrame, tables: Collection[str]) -> None:

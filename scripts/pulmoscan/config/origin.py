@@ -95,7 +95,7 @@ def _listed(path: str) -> set[tuple[str, str]]:
     What is wrong with them is said by the download.
     """
     try:
-        with local.database_files(path) as files:
-            return {(str(file.path), str(file.size)) for file in files}
+        with local.database(path) as found:
+            return {(str(file.path), str(file.size)) for file in found.files}
     except (OSError, ValueError):
         return set()

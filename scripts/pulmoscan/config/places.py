@@ -11,6 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 
 RESULTS = Path("results")
+LIES = "lies in results/, which the workflow deletes and writes anew: move it elsewhere"
+BELOW = 600  # bytes that the path of a result may have below the working folder
 KINDS = {
     stat.S_ISDIR: "a folder",
     stat.S_ISFIFO: "a pipe",
@@ -30,15 +32,20 @@ def problems(config: Mapping, results: Path = RESULTS) -> Iterator[str]:
     if os.path.lexists(results) and not results.is_dir():
         yield f"{results} is not a folder: move it away, the workflow writes its results there"
         return
+    if (length := len(os.fsencode(Path.cwd()))) > os.pathconf("/", "PC_PATH_MAX") - BELOW:
+        yield (
+            f"the path of the working folder has {length:,} bytes, too many for the paths of "
+            "results in it: work in another one"
+        )
     dataset, weights = config["dataset"], config["weights"]
     wrong = {
         key: reason
-        for key, path, depth in (
-            ("dataset.path", dataset["path"], None),
-            ("weights.folder", weights["folder"], 0),
-            ("runs", config["runs"], 0),
+        for key, path in (
+            ("dataset.path", dataset["path"]),
+            ("weights.folder", weights["folder"]),
+            ("runs", config["runs"]),
         )
-        if path and (reason := _inside(path, results, depth))
+        if path and (reason := inside(path, results))
     }
     for key, source, settings in (
         ("dataset.path", "local", dataset),
@@ -49,6 +56,27 @@ def problems(config: Mapping, results: Path = RESULTS) -> Iterator[str]:
     if dataset["source"] == "local" and not wrong["dataset.path"]:
         wrong["dataset.path"] = _around(dataset["path"], results)
     yield from (f"config: {key}: {reason}" for key, reason in wrong.items() if reason)
+
+
+def linked(config: Mapping, results: Path = RESULTS) -> Iterator[str]:
+    """Yield which folder of inputs holds a link to the results, which would lead to nothing.
+
+    That looks at every file, which the jobs of a workflow need not do again. Arguments are those of
+    `problems`.
+    """
+    for key, name, depth in (("dataset", "path", None), ("weights", "folder", 0)):
+        path = config[key][name]
+        for place, link in dict(_links(path, depth)).items() if path else ():
+            if _within(place, results):
+                yield f"config: {key}.{name}: {link} links to a place that {LIES}"
+                break
+
+
+def inside(path: str | Path, results: Path = RESULTS) -> str:
+    """Return why an input would be lost: it lies in the folder of the results; "" elsewhere."""
+    if "\0" in str(path):
+        return ""
+    return f"{path} {LIES}" if _within(path, results) or _linked_from(path, results) else ""
 
 
 def kind(path: str | Path) -> str:
@@ -105,22 +133,6 @@ def _unusable(source: str, path: str | None) -> str:
     return "" if found in wanted else f"{path} is {found}: expected {expected}"
 
 
-def _inside(path: str, results: Path, depth: int | None) -> str:
-    """Return why an input would be lost: it, or what it links to, is in the folder of the results.
-
-    Links in a folder are followed ``depth`` folders down, None: all the way. "" where it is safe.
-    """
-    lies = "lies in results/, which the workflow deletes and writes anew: move it elsewhere"
-    if "\0" in path:
-        return ""
-    if _within(path, results) or _linked_from(path, results):
-        return f"{path} {lies}"
-    for place, link in dict(_links(path, depth)).items():
-        if _within(place, results):
-            return f"{link} links to a place that {lies}"
-    return ""
-
-
 def _around(path: str, results: Path) -> str:
     """Return why a folder of images cannot hold the results: they hold copies of the images."""
     if not (Path(path).is_dir() and _within(results, path)):
@@ -143,7 +155,7 @@ def _within(path: str | Path, folder: str | Path) -> bool:
     )
 
 
-def _linked_from(path: str, results: Path) -> bool:
+def _linked_from(path: str | Path, results: Path) -> bool:
     """Return whether a link directly below the folder of the results leads to a path, or above."""
     if not results.is_dir():
         return False

@@ -5,6 +5,7 @@ network wherever its weights come from. Keras is imported only where a network i
 Snakefile needs names of files, and is parsed without Keras.
 """
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -184,6 +185,10 @@ def find_file(folder: str | Path, backbone: str, arguments: Mapping | None = Non
     for name in names:
         if (folder / name).is_file():
             return folder / name
+        if os.path.lexists(folder / name):
+            raise FileNotFoundError(
+                f"weights.folder: {folder / name} is not a file, or leads to none"
+            )
     if not folder.is_dir():
         raise FileNotFoundError(f"weights.folder {folder} is not a folder")
     held = ", ".join(sorted(path.name for path in folder.glob("*.h5"))) or "no .h5 file"

@@ -5,10 +5,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from pulmoscan.acquire import local
 from pulmoscan.config import check
 from pulmoscan.data import raw_folder
 from pulmoscan.data.layout import CLASSES
 
+NO_WEIGHTS = {"source": "none", "folder": None}
 ADDRESSES = {"phantom": "phantom", "kaggle": "kaggle:a/b/x.png", "sample": "https://github.com/x"}
 
 
@@ -31,10 +33,8 @@ def folder(tmp_path: Path, monkeypatch) -> Path:
 
 def made(path: object) -> None:
     """Make the raw folder of a database, as the download does."""
-    from pulmoscan.acquire import local
-
-    with local.database_files(path) as files:
-        raw_folder.write(files, Path("results/raw"), Path("results/raw.tsv"), 1)
+    with local.database(path) as found:
+        raw_folder.write(found.files, Path("results/raw"), Path("results/raw.tsv"), 1)
 
 
 def made_from(source: str) -> None:
@@ -47,7 +47,7 @@ def said(source: str, path: object = None, replace: bool = False) -> str:
     """Return what is said where a configuration asks for this source."""
     dataset = {"source": source, "path": path and str(path)}
     try:
-        check.check_results({"dataset": dataset, "replace_results": replace})
+        check.check_results({"dataset": dataset, "weights": NO_WEIGHTS, "replace_results": replace})
     except ValueError as error:
         return str(error)
     return ""

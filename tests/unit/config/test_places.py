@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from pulmoscan.config import places
+from pulmoscan.config import check, places
 
 LOST = "lies in results/, which the workflow deletes and writes anew: move it elsewhere"
 
@@ -27,7 +27,7 @@ def said(path: object = None, weights: object = None, runs: str = "runs.tsv") ->
         "weights": {"source": "folder" if weights else "none", "folder": weights and str(weights)},
         "runs": str(runs),
     }
-    return list(places.problems(config))
+    return list(places.problems(config)) or list(places.linked(config))
 
 
 @pytest.mark.parametrize(
@@ -177,3 +177,15 @@ def test_a_file_larger_than_any_that_a_user_writes(folder):
     (folder / "work/runs.tsv").write_bytes(b"x" * 101)
     with pytest.raises(ValueError, match=r"^it has more than 100 bytes$"):
         places.content("runs.tsv", 100)
+
+
+def test_a_configuration_among_the_results_is_refused(folder):
+    (folder / "work/results/mine.yaml").write_text("seeds: [0]\n")
+    with pytest.raises(ValueError, match=f"^results/mine.yaml {LOST}$"):
+        check.check_files(["results/mine.yaml"])
+
+
+def test_a_working_folder_whose_path_is_too_long(folder, monkeypatch):
+    monkeypatch.setattr(places, "BELOW", os.pathconf("/", "PC_PATH_MAX") - 10)
+    (line,) = said()
+    assert line.startswith("the path of the working folder has ")
