@@ -24,9 +24,13 @@ SAID_ANYWAY = re.compile(
     r"|Complete log|Elapsed time|Shutting down|Exiting because a job|Activating conda env"
     r"|Touching output|SLURM run ID|Job \d+ has been submitted|Cleaning up SLURM log"
     r"|The run involves checkpoint|Some jobs were triggered by provenance|Rules with provenance"
-    r"|Reasons:|Nothing to be done|Job rate limit reached|Terminating processes"
+    r"|Reasons:|Job rate limit reached|Terminating processes"
 )
 OF_A_JOB = re.compile(r"CalledProcessError|SpawnedJobError")  # told with the job
+LEFT_OUT = (
+    *(LogEvent.WORKFLOW_STARTED, LogEvent.RESOURCES_INFO, LogEvent.RULEGRAPH),
+    *(LogEvent.SHELLCMD, LogEvent.GROUP_INFO, LogEvent.JOB_STARTED),
+)
 IN_THE_END = "At least one job did not complete successfully"
 ON_REQUEST = re.compile(r"Terminating processes on user request|Will exit after finishing")
 STAMP = re.compile(r"\A\[.*\]\n")
@@ -36,11 +40,20 @@ RESTARTED = re.compile(r"Trying to restart job (\d+)")
 class View(Protocol):
     """Shows how far a run is; see `plain.Lines` and `display.Screen`."""
 
-    def begin(self, state: State) -> None: ...  # noqa: D102
-    def finished(self, state: State, job: Job) -> None: ...  # noqa: D102
-    def failed(self, state: State, job: Job, again: bool) -> None: ...  # noqa: D102
-    def message(self, text: str, level: int) -> None: ...  # noqa: D102
-    def end(self) -> None: ...  # noqa: D102
+    def begin(self, state: State) -> None:
+        """Show a run, which is changed as it goes on; again when jobs were added to it."""
+
+    def finished(self, state: State, job: Job) -> None:
+        """Show that a job is done."""
+
+    def failed(self, state: State, job: Job, again: bool) -> None:
+        """Show that a job failed, and whether it is tried again."""
+
+    def message(self, text: str, level: int) -> None:
+        """Show something else, of a level of `logging`."""
+
+    def end(self) -> None:
+        """Show no more than messages."""
 
 
 class Terminal(logging.Handler):
@@ -55,6 +68,7 @@ class Terminal(logging.Handler):
         self._state: State | None = None  # of a run that has begun
         self._statuses: dict[int | None, str] = {}  # of failed commands, by thread
         self._told: set[str] = set()
+        self._of: int | None = None  # jobs in all, as Snakemake counts them
         self._has_ended = False
         self._events = {
             LogEvent.RUN_INFO: self._begin,
@@ -63,12 +77,6 @@ class Terminal(logging.Handler):
             LogEvent.JOB_ERROR: self._fail,
             LogEvent.PROGRESS: self._count,
             LogEvent.ERROR: self._error,
-            LogEvent.WORKFLOW_STARTED: lambda record: None,
-            LogEvent.RESOURCES_INFO: lambda record: None,
-            LogEvent.SHELLCMD: lambda record: None,
-            LogEvent.RULEGRAPH: lambda record: None,
-            LogEvent.GROUP_INFO: lambda record: None,
-            LogEvent.JOB_STARTED: lambda record: None,
         }
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -81,7 +89,7 @@ class Terminal(logging.Handler):
                     self._view.message(STAMP.sub("", self.format(record)), record.levelno)
             elif event in self._events:
                 self._events[event](record)
-            else:
+            elif event not in LEFT_OUT:
                 self._message(record)
         except BrokenPipeError:
             raise
@@ -95,7 +103,7 @@ class Terminal(logging.Handler):
             try:
                 self._end()
             except Exception:
-                logging.lastResort.handleError(logging.makeLogRecord({}))
+                self.handleError(logging.makeLogRecord({}))
         super().close()
 
     def _begin(self, record: logging.LogRecord) -> None:
@@ -112,11 +120,11 @@ class Terminal(logging.Handler):
         if self._state is None:
             return
         rule = self._workflow.get_rule(record.rule_name)
-        names = [path.split(" ")[0] if path.endswith(")") else path for path in record.log]
+        wildcards = dict(record.wildcards or {}).values()
         job = Job(
-            name=name_of(record.rule_name, names, list(dict(record.wildcards or {}).values())),
+            name=name_of(record.rule_name, record.log, list(wildcards)),
             stage=stage_of(rule),
-            log=Path(names[0]) if names else None,
+            log=Path(record.log[0]) if record.log else None,
             benchmark=Path(record.benchmark) if record.benchmark else None,
             counted=bool(record.output),
             waits=not (self._workflow.local_exec or record.local),
@@ -139,7 +147,7 @@ class Terminal(logging.Handler):
     def _count(self, record: logging.LogRecord) -> None:
         """Count the jobs anew where a checkpoint brought some."""
         state = self._state
-        if state is not None and record.total != getattr(self, "_of", None):
+        if state is not None and record.total != self._of:
             self._of = record.total
             with state.lock:
                 state.total = stages(self._workflow)
@@ -182,9 +190,7 @@ class Terminal(logging.Handler):
         elif text.startswith("Nothing to be done") and not self._workflow.dryrun:
             self._print(record)
             self._tell(ending.results(self._workflow))
-        elif SAID_ANYWAY.match(text) and "Nothing to be done" not in text:
-            return
-        elif text not in self._told:
+        elif not SAID_ANYWAY.match(text) and text not in self._told:
             self._told.add(text)  # Snakemake repeats some
             self._print(record)
 
