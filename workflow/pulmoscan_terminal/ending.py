@@ -49,7 +49,10 @@ def results(workflow: Any) -> list[str]:
     made = {kind: next(_outputs(workflow, kind), None) for kind in (RUNS, REPORT)}
     lines = []
     if made[RUNS]:
-        lines += [*headline(made[RUNS].parents[1]), ""]
+        try:
+            lines += [*headline(made[RUNS].parents[1]), ""]
+        except (ValueError, OSError) as error:  # something changed it meanwhile
+            lines += [str(error), ""]
     if made[REPORT]:
         lines.append(f"The report: {made[REPORT]}")
     return lines
