@@ -293,7 +293,8 @@ PLAIN = {
     *("threads", "wildcards.unfreeze", "wildcards.seed", "params.code", "params.size"),
     *("params.on_defect", "params.on_shortfall", "params.source", "params.seed", "params.seeds"),
     *("params.unfreeze", "params.limit_gb", "params.dtype", "params.batch_size", "params.threads"),
-    *("params.threshold", "params.tables"),
+    *("params.threshold", "params.tables", "params.resamples"),
+    *("params.image_size", "params.input_size"),
 }
 
 
