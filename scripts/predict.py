@@ -10,6 +10,7 @@ image has no prediction.
 """
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +30,8 @@ def main(argv: Sequence[str]) -> None:
     if not images:
         raise ValueError(f"no PNG file in {', '.join(map(str, arguments.images))}")
     pairs = files.pair(images, masks)
-    backend.configure(arguments.threads)
+    with contextlib.redirect_stdout(sys.stderr):  # standard output is the table's
+        backend.configure(arguments.threads)
     import keras
 
     network = keras.saving.load_model(arguments.model, compile=False)
