@@ -8,7 +8,7 @@ from pulmoscan_terminal.jobs import Job, duration
 from pulmoscan_terminal.state import State
 
 BAR = 24  # columns
-EVERY = 0.5  # seconds between two drawings
+EVERY = 1.0  # seconds between two drawings: each reads the end of the logs of running jobs
 COLOURS = {logging.WARNING: "yellow", logging.ERROR: "red"}
 SPARE = 4  # rows of the terminal that are left
 
@@ -27,7 +27,7 @@ def can_be_redrawn(stream: TextIO) -> bool:
 
 
 class Screen:
-    """Draws how far a run is, twice a second; other messages go above."""
+    """Draws how far a run is, every second; other messages go above."""
 
     def __init__(self, stream: TextIO, without_colour: bool) -> None:
         from rich.console import Console

@@ -34,7 +34,8 @@ def message(dag: Any, known: set[Any], planned: bool) -> str | None:
     )
     seconds = seconds_of([Path(str(job.benchmark)) for _, job in lost if job.benchmark])
     took = f", which took {duration(seconds)}," if seconds else ""
-    causes = Counter(cause for _, job in lost for cause in _causes(dag, job, {}))
+    found: dict[Any, frozenset[str]] = {}
+    causes = Counter(cause for _, job in lost for cause in _causes(dag, job, found))
     named = [cause for cause, _ in causes.most_common(CAUSES)]
     more = f"; and {len(causes) - CAUSES} more" if len(causes) > CAUSES else ""
     made = "would be" if planned else "is" if len(lost) == 1 else "are"
@@ -73,7 +74,6 @@ def _is_finished(dag: Any, job: Any) -> bool:
 def _causes(dag: Any, job: Any, found: dict[Any, frozenset[str]]) -> frozenset[str]:
     """Return why a job is run: its own reasons, or those of the jobs that it waits for."""
     if job not in found:
-        found[job] = frozenset()  # of a circle
         own = "; ".join(_own(dag, job))
         if own:
             found[job] = frozenset([f"{short_reason(own)} ({job.rule.name})"])
