@@ -115,11 +115,15 @@ def still_alive(living: Mapping[str, str]) -> str:
 def processes(folder: Path) -> dict[str, str]:
     """Return the processes of this machine that run Snakemake or one of its jobs in a folder.
 
-    Names them, and the command that ends each.
+    Names them, and the command that ends each. This process, which may be a Snakemake itself, and
+    those that started it are left out.
     """
     found = {}
+    own = {os.getpid(), *(process.pid for process in psutil.Process().parents())}
     for process in psutil.process_iter(["pid", "cwd", "cmdline"]):
         told = process.info
+        if told["pid"] in own:
+            continue
         if told["cwd"] == str(folder.resolve()) and (name := job_name(told["cmdline"] or [])):
             found[f"{name} (process {told['pid']})"] = f"kill {told['pid']}"
     return found

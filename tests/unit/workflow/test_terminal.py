@@ -298,6 +298,8 @@ def test_a_lock_says_how_to_resume(folder, monkeypatch):
     assert "Directory cannot be locked" in made.getMessage()
     assert f"{sys.executable} {watch.ROOT}/workflow/resume.py" in made.getMessage()
     assert len(made.getMessage().splitlines()) == 1
+    monkeypatch.setattr(watch.resume, "job_name", lambda command: "snakemake")
+    assert "no process of it runs" in watch.locked(folder)  # but this process, which asks
     monkeypatch.chdir(watch.ROOT)
     assert watch.command(Path.cwd()) == "make resume"
     alive = {"snakemake (process 3)": "kill 3", "train.py (process 4)": "kill 4"}
