@@ -10,6 +10,8 @@ PYTHON ?= python3
 LOCK ?= envs/requirements-dev.txt
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 GPU ?= 1
+# make resume DIRECTORY=a/study for a run that was started with --directory
+DIRECTORY ?= .
 VENV := .venv
 PYTEST := $(VENV)/bin/python -m pytest -n $(CORES) --maxprocesses 8 --no-loadscope-reorder
 JAX_TESTS := backends/test_backend.py backends/test_gradients.py backends/test_loops.py \
@@ -23,6 +25,12 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --resources gpu=$(GPU)
 
 # Bytecode is compiled once at installation; without it every job would pay for it again.
 unexport PYTHONDONTWRITEBYTECODE
+# Another Python's packages, and what would change how ours runs.
+unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONSTARTUP PYTHONWARNINGS PYTHONOPTIMIZE
+# Snakemake, pip and uv keep files in the user's home, which may be read-only.
+ifneq ($(shell mkdir -p "$${XDG_CACHE_HOME:-$$HOME/.cache}/snakemake" 2>/dev/null && echo yes),yes)
+export XDG_CACHE_HOME := $(CURDIR)/.snakemake/cache
+endif
 
 .PHONY: env demo what-the-demo-does test lint format docs study resume verify lock clean
 
@@ -73,7 +81,7 @@ study: env
 # Without env: packages must not change while jobs of the dead run may be alive.
 resume:
 	@test -x $(BIN)/python || { echo "no $(VENV): run make env first"; exit 1; }
-	@$(BIN)/python workflow/resume.py
+	@cd "$(DIRECTORY)" && "$(CURDIR)/$(BIN)/python" "$(CURDIR)/workflow/resume.py"
 
 verify:
 	@test -x $(BIN)/python || { echo "no $(VENV): run make env first"; exit 1; }

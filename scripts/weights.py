@@ -59,7 +59,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--source", choices=weights.SOURCES, required=True)
     parser.add_argument("--folder", default="", help="with --source folder")
     parser.add_argument(
-        "--cache", type=Path, default=Path("~/.keras").expanduser(), help="where Keras downloads to"
+        "--cache", type=Path, default=Path("results/cache/weights"), help="of downloads"
     )
     parser.add_argument("--seed", type=int, default=0, help="with --source none")
     parser.add_argument("--record", type=Path, help="TSV to write")

@@ -57,7 +57,7 @@ def main(folder: Path) -> int:
     arguments = [word for word in recorded["arguments"] if word != AGAIN]
     start = folder / recorded.get("start", ".")
     for first in ("--unlock", AGAIN):
-        command = [sys.executable, "-m", "snakemake", first, *arguments]
+        command = [sys.executable, "-P", "-m", "snakemake", first, *arguments]
         status = subprocess.run(command, cwd=start, env=environment).returncode
         if status != 0:
             break

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pulmoscan.networks import published_weights
+from pulmoscan.networks import published_weights, weights_files
 
 if TYPE_CHECKING:
     import keras
@@ -175,15 +175,17 @@ def published_url(backbone: str, arguments: Mapping | None = None) -> str:
 def find_file(folder: str | Path, backbone: str, arguments: Mapping | None = None) -> Path:
     """Return the file of a folder that holds a backbone's weights.
 
-    It is named ``<weights_name>.weights.h5``, or as Keras publishes it. Raises
-    ``FileNotFoundError`` with the names looked for and those that are there.
+    It is named ``<weights_name>.weights.h5``, or as Keras publishes it, and is in either format of
+    Keras. Raises ``FileNotFoundError`` with the names looked for and those that are there, and
+    ``ValueError`` for a file that is something else.
     """
     folder = Path(folder)
     names = [f"{weights_name(backbone, arguments)}.weights.h5"]
     with suppress(ValueError):  # Keras publishes nothing for these arguments
         names.append(published_url(backbone, arguments).rpartition("/")[2])
     for name in names:
-        if (folder / name).is_file():
+        if (folder / name).exists():
+            weights_files.check(folder / name)
             return folder / name
         if os.path.lexists(folder / name):
             raise FileNotFoundError(
@@ -219,10 +221,12 @@ def build(
 def load_weights(model: "keras.Model", name: str, arguments: Mapping | None, weights: Path) -> None:
     """Read the weights of a file into a backbone, which may come after other input layers.
 
-    ``name`` and ``arguments`` say which one it is. Raises ``ValueError`` where they do not fit.
+    ``name`` and ``arguments`` say which one it is. Raises ``ValueError`` where they do not fit, and
+    where the file holds no weights.
     """
+    weights_files.check(weights)
     try:
-        model.load_weights(weights)
+        weights_files.load(model, weights)
     except Exception as error:  # h5py and Keras raise many kinds for a damaged or foreign file
         # Keras gives one of its reasons, and then a list of all objects.
         text, _, _ = str(error).partition("List of objects")

@@ -3,6 +3,7 @@
 import copy
 from pathlib import Path
 
+import h5py
 import pandas as pd
 import pytest
 import yaml
@@ -278,9 +279,13 @@ def test_every_missing_weights_file_has_its_line(config, tmp_path):
     with pytest.raises(ValueError, match=r"no vgg16\.weights\.h5") as error:
         check.check_runs(config, runs, TABLES)
     assert len(str(error.value).splitlines()) == 2
-    (tmp_path / "vgg16.weights.h5").touch()
-    (tmp_path / "mobilenet.weights.h5").touch()
+    for name in ("vgg16", "mobilenet"):
+        with h5py.File(tmp_path / f"{name}.weights.h5", "w") as file:
+            file.create_group("layers")
     check.check_runs(config, runs, TABLES)
+    (tmp_path / "vgg16.weights.h5").write_text("<!doctype html>")
+    with pytest.raises(ValueError, match=r"config: .*vgg16\.weights\.h5 is a web page"):
+        check.check_runs(config, runs, TABLES)
 
 
 def test_as_many_phantoms_are_asked_for_as_there_must_be(config, schema):

@@ -240,7 +240,7 @@ def test_weights_of_another_network_and_damaged_files(tmp_path: Path) -> None:
         weights.read("MobileNet", {"alpha": 0.25}, path)
     assert "\n" not in str(error.value)
     path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(ValueError, match="or is damaged"):
+    with pytest.raises(ValueError, match=r"is damaged \(it ends too early\)"):
         weights.read("MobileNet", {"alpha": 0.5}, path)
 
 
@@ -251,12 +251,66 @@ def test_wrong_and_damaged_files_in_a_folder(tmp_path: Path, name: str) -> None:
     other.save_weights(path) if name.endswith(".weights.h5") else write_published(other, path)
     line = ["--backbone", "MobileNet", "--arguments", ALPHA, "--source", "folder"]
     line += ["--folder", str(tmp_path), "--output", str(tmp_path / "out/w.weights.h5")]
-    for content in (path.read_bytes(), path.read_bytes()[:9000], b"not a weight file"):
+    for content, said in (
+        (path.read_bytes(), "does not hold weights of MobileN"),
+        (path.read_bytes()[:9000], "is damaged"),
+        (b"not a weight file", "is not HDF5"),
+    ):
         path.write_bytes(content)
-        with pytest.raises(ValueError, match=f"{name} does not hold weights of MobileN") as error:
+        with pytest.raises(ValueError, match=f"{name} {said}") as error:
             script.main(line)
         assert "\n" not in str(error.value)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("older", [True, False])
+@pytest.mark.parametrize("name", [FILE, "mobilenet_0_25.weights.h5"])
+def test_both_formats_of_keras_are_read_under_both_names(
+    tmp_path: Path, name: str, older: bool
+) -> None:
+    source = backbones.build("MobileNet", {"alpha": 0.25}, 96)
+    path = tmp_path / "given.weights.h5"
+    write_published(source, path) if older else source.save_weights(path)
+    path.rename(tmp_path / name)
+    line = ["--backbone", "MobileNet", "--arguments", ALPHA, "--source", "folder"]
+    line += ["--folder", str(tmp_path), "--output", str(tmp_path / "out/w.weights.h5")]
+    script.main(line)
+    read = backbones.build("MobileNet", {"alpha": 0.25}, 96)
+    read.load_weights(tmp_path / "out/w.weights.h5")
+    for one, other in zip(read.get_weights(), source.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("name", [FILE, "mobilenet_0_25.weights.h5"])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b"<!DOCTYPE html><html></html>", "is a web page: download the file itself"),
+        (b"\xef\xbb\xbf\n  <html>", "is a web page"),
+        (b'{"error": "not found"}', "is an answer of a web server"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1", "is a pointer of Git LFS"),
+        (b"PK\x03\x04", "is a zip"),
+        (b"\x1f\x8b\x08", "is compressed: unpack it"),
+        (b"random", "is not HDF5"),
+        (None, "is not a file"),
+    ],
+)
+def test_what_is_saved_under_the_name_of_weights_by_mistake(
+    tmp_path: Path, name: str, content: bytes | None, said: str
+) -> None:
+    path = tmp_path / name
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"{name} {said}") as error:
+        backbones.find_file(tmp_path, "MobileNet", {"alpha": 0.25})
+    assert "\n" not in str(error.value)
+
+
+def test_hdf5_without_weights(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / FILE, "w") as file:
+        file["table"] = [1, 2]
+    with pytest.raises(ValueError, match=f"{FILE} is HDF5, but holds no weights of Keras"):
+        backbones.find_file(tmp_path, "MobileNet", {"alpha": 0.25})
 
 
 def test_a_disk_without_room_is_reported_before_hdf5_writes(

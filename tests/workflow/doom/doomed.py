@@ -39,11 +39,8 @@ def snakemakes() -> list[int]:
     found = []
     for one in psutil.Process().parents():
         with suppress(psutil.Error):  # of somebody else
-            words = one.cmdline()[1:3]
-            program = Path(words[0]).name if words else ""
-            if one.cwd() == str(Path.cwd()) and (
-                words == ["-m", "snakemake"] or program in ("snakemake", "resume.py")
-            ):
+            words = {Path(word).name for word in one.cmdline()[1:4]}
+            if one.cwd() == str(Path.cwd()) and words & {"snakemake", "resume.py"}:
                 found.append(one.pid)
     return found[::-1]
 
