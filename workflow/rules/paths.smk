@@ -78,18 +78,12 @@ for folder in (ROOT, Path.cwd()):
     if set("{}") & set(str(folder)):
         raise WorkflowError(f"{folder}: Snakemake cannot work with braces in a path: rename it")
 
-<<<<<<< HEAD
-# Behind everything else: the names of our scripts are not those of another workflow's modules.
-for folder in ("scripts", "workflow"):
-    if str(ROOT / folder) not in sys.path:
-        sys.path.append(str(ROOT / folder))
-=======
 # Snakemake looks for Python's modules beside the Snakefile first, where a user may keep any file. Our
 # scripts come behind everything else: their names are not those of another workflow's modules.
 sys.path[:] = [folder for folder in sys.path if Path(folder).resolve() != ROOT]
-if str(ROOT / "scripts") not in sys.path:
-    sys.path.append(str(ROOT / "scripts"))
->>>>>>> da4894d (Read Keras' weights by what a file holds, and say at the parse what it is instead; keep Python's variables and modules of the working folder out)
+for folder in ("scripts", "workflow"):
+    if str(ROOT / folder) not in sys.path:
+        sys.path.append(str(ROOT / folder))
 import pulmoscan
 import pulmoscan_terminal
 from pulmoscan.config import check, schema
