@@ -42,11 +42,15 @@ snakemake results/tables/region.tsv --cores 8 --config seeds='[0, 1]' training='
 ```
 
 The configuration is checked before anything runs. A mistyped key, a name that does not exist, a
-value out of range, and a run that cannot work are errors that name the key and what it may be.
+value out of range, and a run that cannot work are errors that name the key and what it may be. So
+are texts that YAML reads as something else, such as `010` (8), `1:30` (90) and the name `no`
+(false): write them without leading zeros or in quotes. A setting that has no effect is said once,
+when the workflow starts.
 
-In the tables below, `<name>` stands for a name of your choice, made of letters, digits, dots,
-dashes and underscores, and `<n>` for a position in a list, counted from 0. Defaults are those of
-`config.yaml`.
+In the tables below, `<name>` stands for a name of your choice, made of at most 64 letters, digits,
+dots, dashes and underscores, and `<n>` for a position in a list, counted from 0. Names of one kind
+differ in more than case, and none reads as a number or a missing value (`NA`). Defaults are those
+of `config.yaml`.
 """
 STEPS = """\
 ## Steps of enhance

@@ -13,6 +13,8 @@ from pulmoscan.config import runs as run_table
 from pulmoscan.config.plan import Plan
 from pulmoscan.storage import code_digest
 
+# Options of Snakemake with which it looks at no result: `make lint` after `make demo` is right.
+RUN_NOTHING = {"--lint", "--list", "-l", "--list-rules", "--list-target-rules", "--lt", "--unlock"}
 RESULTS_FIGURES = ROOT / "workflow/study/published_results.tsv"
 
 # ------------------------------------------------------------------------------ configuration, plan
@@ -32,7 +34,7 @@ try:
     RUN_FILTER = run_table.with_quotes(config["run_filter"]) or ""
     RUNS_FILE = users_file(config["runs"])
     RUN_TABLE = run_file.read(RUNS_FILE, config["split"])
-    if workflow.is_main_process:
+    if workflow.is_main_process and not RUN_NOTHING & set(sys.argv):
         check.check_results(config)
     check.check_runs(config, run_table.select(RUN_TABLE, RUN_FILTER), PUBLISHED_TABLES)
     MODELS = models.resolve(config)

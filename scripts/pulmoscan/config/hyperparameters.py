@@ -156,6 +156,8 @@ def _unreadable(entry: Any) -> str:
             return f"values is {values!r}, not a list"
         if not values:
             return "values is empty"
+        if large := [v for v in values if isinstance(v, Real) and not abs(v) <= LARGEST]:
+            return f"values has {large[0]!r}: expected numbers to {LARGEST:g}"
         if not (all(map(_is_number, values)) or all(isinstance(v, str) for v in values)):
             return f"values {list(values)!r} are neither all numbers nor all text"
         twice = sorted({value for value in values if values.count(value) > 1})

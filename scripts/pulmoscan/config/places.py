@@ -12,6 +12,7 @@ from pathlib import Path
 
 RESULTS = Path("results")
 LIES = "lies in results/, which the workflow deletes and writes anew: move it elsewhere"
+LONGEST = 200  # characters of a path that a message shows
 BELOW = 600  # bytes that the path of a result may have below the working folder
 KINDS = {
     stat.S_ISDIR: "a folder",
@@ -47,6 +48,8 @@ def problems(config: Mapping, results: Path = RESULTS) -> Iterator[str]:
         )
         if path and (reason := inside(path, results))
     }
+    if "runs" not in wrong:
+        wrong["runs"] = _unreadable(config["runs"])
     for key, source, settings in (
         ("dataset.path", "local", dataset),
         ("weights.folder", "folder", weights),
@@ -123,14 +126,25 @@ def _unusable(source: str, path: str | None) -> str:
     if not path:
         what = expected if source == "local" else f"{expected} with weight files"
         return f"source {source} needs the path of {what}"
+    if wrong := _unreadable(path):
+        return wrong
     try:
         found = kind(path)
-    except (OSError, ValueError) as error:
-        if isinstance(error.__cause__, FileNotFoundError):
-            hint = ": YAML does not know ~, write it in full" if path.startswith("~") else ""
-            return f"{Path(path).absolute()} does not exist{hint}"
-        return f"cannot read {path!r}: {error}"
+    except OSError:
+        hint = ": YAML does not know ~, write it in full" if path.startswith("~") else ""
+        return f"{Path(path).absolute()} does not exist{hint}"
     return "" if found in wanted else f"{path} is {found}: expected {expected}"
+
+
+def _unreadable(path: str) -> str:
+    """Return why nothing can have a path or be read there, "" where it may, or is not there."""
+    try:
+        kind(path)
+    except (OSError, ValueError) as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            shown = repr(path) if len(path) <= LONGEST else f"{path[:LONGEST]!r}..."
+            return f"cannot read {shown}: {error}"
+    return ""
 
 
 def _around(path: str, results: Path) -> str:
