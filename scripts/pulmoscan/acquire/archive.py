@@ -159,16 +159,18 @@ def _name(entry: zipfile.ZipInfo) -> str:
     return entry.filename.replace("\\", "/")
 
 
-def _what_else(path: Path) -> str | None:
-    """Return what a file is that is not a zip, None if it is not known."""
-    with path.open("rb") as file:
-        start = file.read(512)
+def _check_start(start: bytes, name: str) -> None:
+    """Raise ``DamagedArchiveError`` for a file that begins as no zip does.
+
+    ``zipfile`` looks at the end of a file alone, where it may find the end of a workbook inside.
+    """
     if not start:
-        return "an empty file"
-    found = (
-        what for what, (place, mark) in _OTHERS.items() if start[place : place + len(mark)] == mark
-    )
-    return next(found, None)
+        raise DamagedArchiveError(f"{name} is an empty file, not a zip; get it again")
+    for what, (place, mark) in _OTHERS.items():
+        if not start.startswith(b"PK") and start.startswith(mark, place):
+            raise DamagedArchiveError(
+                f"{name} is {what}, not a zip: unpack it, and name the folder"
+            )
 
 
 @contextmanager
@@ -180,19 +182,22 @@ def opened(path: Path, name: str) -> Iterator[Archive]:
         OSError: It cannot be read.
     """
     try:
+        with path.open("rb") as stream:
+            start = stream.read(512)
+        _check_start(start, name)
         file = zipfile.ZipFile(path)
+    except DamagedArchiveError:
+        raise
     except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as error:
-        what = _what_else(path)
-        if what is not None:
-            raise DamagedArchiveError(
-                f"{name} is {what}, not a zip: unpack it, and name the folder"
-                if what != "an empty file"
-                else f"{name} is an empty file, not a zip; get it again"
-            ) from error
         raise DamagedArchiveError(
             f"{name} is not a zip, or not a complete one ({error}); get it again"
         ) from error
     except OSError as error:
         raise OSError(f"cannot read {name}: {error.strerror}") from error
     with file:
+        first = min((entry.header_offset for entry in file.infolist()), default=0)
+        if first > 0 and start.startswith(b"PK\x03\x04"):
+            raise DamagedArchiveError(
+                f"{name} is not a complete zip (its list of entries is missing); get it again"
+            )
         yield Archive(path, name, file)

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from pulmoscan.acquire import archive
-from pulmoscan.data import layout, unread
+from pulmoscan.data import layout, raw_folder, unread
 from pulmoscan.data.raw_folder import CHUNK, Database, DatabaseFile, check_layout
 from pulmoscan.storage import atomic, digests
 
@@ -106,7 +106,7 @@ def content_digest(path: str | Path, cache_file: str | Path) -> str:
         64 hexadecimal digits.
 
     Raises:
-        ValueError: ``path`` is neither a folder nor a file.
+        ValueError: ``path`` is neither a folder nor a file, or holds a file that is too large.
         FileNotFoundError: ``path`` does not exist.
         OSError: A file cannot be read.
     """
@@ -122,6 +122,8 @@ def content_digest(path: str | Path, cache_file: str | Path) -> str:
         if file.other is not None:
             lines.append(f"unread\t{file.other.file}\t{file.other.reason}\n")
             continue
+        if path.is_dir():
+            raw_folder.check_size(file.path, file.status.st_size)
         stamp = [file.status.st_size, file.status.st_mtime_ns, file.status.st_ctime_ns]
         entry = cached.get(file.path)
         if entry is not None and entry[:3] == stamp:

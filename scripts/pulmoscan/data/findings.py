@@ -1,6 +1,5 @@
 """What is wrong with a data set: the table of defects, and a summary of everything in few lines."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from pulmoscan.data import collections, layout, masks, raw_table, unread
 
 COLUMNS = ("image", "class", "defect")
 _NAMED = 3  # defects that a message names
+_OF_FILES = ("no metadata file", "damaged metadata file", "metadata file not read", "no column")
 _WARNINGS_NAMED = 4  # in a summary
 
 
@@ -79,17 +79,9 @@ def summary(
         parts = [f"{bad:,} defective"] * (bad > 0)
         parts += [f"{unread.files(lost)} not read"] * (lost > 0)
         yield (
-            "; ".join([found, *parts])
-            + f" ({folder}/defects.tsv): {unread.summary(map(_kind, wrong))}"
+            "; ".join([found, *parts]) + f" ({folder}/defects.tsv): {unread.summary(_kinds(wrong))}"
         )
-    errors = tables["metadata_errors"]["error"]
-    if len(errors):
-        unknown = int((images["source"] == collections.UNKNOWN).sum())
-        yield (
-            f"errors in the metadata: {len(errors):,} ({folder}/metadata_errors.tsv): "
-            f"{unread.summary(errors)}"
-            + (f"; source unknown of {unknown:,} images" * (unknown > 0))
-        )
+    yield from _about_metadata(images, tables["metadata_errors"], folder)
     forms = images["mask_form"][~images["mask_form"].isin(["", masks.STANDARD])]
     if len(forms):
         yield f"masks that hold other values than 0 and 255: {unread.summary(forms)}"
@@ -105,8 +97,23 @@ def summary(
         yield f"warning: {len(warnings) - _WARNINGS_NAMED:,} more in {folder}/warnings.tsv"
 
 
-def _kind(defect: str) -> str:
-    """Return what a defect has in common with others of its kind."""
-    if defect.startswith("duplicate group"):
-        return "in a duplicate group that spans classes"
-    return re.sub(r"\d+", "N", defect)
+def _about_metadata(images: pd.DataFrame, errors: pd.DataFrame, folder: Path) -> Iterator[str]:
+    if errors.empty:
+        return
+    unknown = int((images["source"] == collections.UNKNOWN).sum())
+    more = f"; images of unknown source: {unknown:,}" if unknown else ""
+    yield (
+        f"errors in the metadata: {len(errors):,} ({folder}/metadata_errors.tsv): "
+        f"{unread.summary(errors['error'])}{more}"
+    )
+    for row in errors[errors["image"] == ""].itertuples():
+        if row.error in _OF_FILES:
+            details = f": {row.value or row.expected}" if row.error != "no metadata file" else ""
+            yield f"metadata of {row[1] or 'no class'}: {row.error}{details}"
+
+
+def _kinds(texts: pd.Series) -> pd.Series:
+    """Return what each defect has in common with others: its text, but for names and numbers."""
+    kinds = texts.str.replace(r"^duplicate group .* spans", "duplicate group spans", regex=True)
+    alike = kinds.str.replace(r"\d+", "N", regex=True)
+    return kinds.where(kinds.groupby(alike).transform("nunique") == 1, alike)

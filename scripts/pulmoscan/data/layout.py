@@ -32,7 +32,7 @@ def canonical_image(name: str) -> str:
     text that can be printed, with at most ``LONGEST_NAME`` bytes in all.
     """
     class_name, dash, number = unicodedata.normalize("NFC", name).rpartition("-")
-    number = number.strip()
+    number = number.strip(" \u00a0")
     if not dash or not number or not number.isprintable():
         raise ValueError(f"{name!r} is not an image name: expected <class>-<number>")
     image = f"{canonical_class(class_name)}-{number}"

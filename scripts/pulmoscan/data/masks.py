@@ -12,9 +12,11 @@ import numpy as np
 
 STANDARD = "0, 255"
 _VALUES_NAMED = 6  # in the form of a mask
-_FEW = 64  # values or colours; noise of compression has more
+_AROUND = np.ones((3, 3), np.uint8)
+_LABELS = 0.7  # of the levels have an even area where they are labels
 _EXTREME = 1 / 8  # of the full scale: closer to an end of it is dark or light
-_MOST_GREY = 0.25  # of the pixels, neither dark nor light
+_MOST_GREY = 0.15  # of the pixels, neither dark nor light
+_MOSTLY_EVEN = 0.6  # of the pixels; JPEG leaves more of a mask, and radiographs have less
 _LABELLED = 0.05  # of the even areas that are not dark: more between dark and light are labels
 _INVERTED = 0.5  # of the pixels; no mask of 800 covers more than 0.47 or any corner
 
@@ -48,19 +50,33 @@ def lungs(pixels: np.ndarray) -> Lungs:
         ValueError: with the reason. All pixels are equal, or many are neither dark nor light and
             form no even areas either.
     """
-    values, form = _single_channel(pixels)
+    values, coloured = _single_channel(pixels)
     counts = np.bincount(values.ravel())
     levels = np.flatnonzero(counts)
     if len(levels) == 1:
-        raise ValueError(_even(int(levels[0]), values.dtype))
-    named = ", ".join(map(str, levels[:_VALUES_NAMED])) + (", ..." * (len(levels) > _VALUES_NAMED))
-    if len(levels) == 2:
-        form = form or (STANDARD if levels.tolist() == [0, 255] else f"{named}: the higher is lung")
-        return Lungs(_white(values == levels[1]), form)
+        raise ValueError(_one_value(int(levels[0]), values.dtype))
+    if coloured:
+        named = f"{len(np.unique(pixels[..., :3].reshape(-1, 3), axis=0))} colours"
+    else:
+        more = ", ..." if len(levels) > _VALUES_NAMED else ""
+        named = ", ".join(map(str, levels[:_VALUES_NAMED])) + more
     lowest, full = int(levels[0]), int(levels[-1])
-    low = lowest if len(levels) <= _FEW else max(lowest, int(full * _EXTREME))
-    if form or _is_labelled(values, low, full):
-        return Lungs(_white(values > low), form or f"{named}: all above {low} is lung")
+    if len(levels) == 2:
+        standard_values = not coloured and (lowest, full) == (0, 255)
+        what = _above(lowest) if coloured else "the brighter is lung"
+        return Lungs(_white(values == full), STANDARD if standard_values else f"{named}: {what}")
+    even = cv2.erode(values, _AROUND) == cv2.dilate(values, _AROUND)
+    # A label has an area, if a small one; most levels of soft edges and of compression have none.
+    if len(np.unique(values[even])) > _LABELS * len(levels):
+        dark, light = lowest, full - 1
+    else:
+        # Compression overshoots: the level of the lungs is the most frequent light one.
+        full = full // 2 + int(np.argmax(counts[full // 2 :]))
+        dark, light = max(lowest, int(full * _EXTREME)), int(full * (1 - _EXTREME))
+    inside = values > dark
+    between = np.count_nonzero(even & inside & (values <= light))
+    if even.mean() > _MOSTLY_EVEN and between > _LABELLED * np.count_nonzero(even & inside):
+        return Lungs(_white(inside), f"{named}: {_above(dark)}")
     grey = counts[int(full * _EXTREME) + 1 : int(full * (1 - _EXTREME))].sum() / values.size
     if grey > _MOST_GREY:
         raise ValueError(f"mask is a picture: {grey:.0%} of its pixels are neither dark nor light")
@@ -85,35 +101,23 @@ def problem(mask: np.ndarray) -> str | None:
     return None
 
 
-def _single_channel(pixels: np.ndarray) -> tuple[np.ndarray, str]:
-    """Return h x w values, and the form of the mask if it is one of colours or of alpha."""
+def _single_channel(pixels: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Return h x w values, and whether they are the brightest channels of colours."""
     if pixels.ndim == 2:
-        return pixels, ""
+        return pixels, False
     colour, alpha = pixels[..., :3], pixels[..., 3:]
-    first = colour[..., 0]
+    first = np.ascontiguousarray(colour[..., 0])
     if (colour == first[..., None]).all():
-        if alpha.size and first.min() == first.max() and alpha.min() != alpha.max():
-            return np.ascontiguousarray(alpha[..., 0]), ""
-        return np.ascontiguousarray(first), ""
-    # A label of any colour has one channel at least that is not dark.
-    brightest = colour.max(axis=2)
-    colours = len(np.unique(colour.reshape(-1, 3), axis=0))
-    if colours <= _FEW:
-        return brightest, f"{colours} colours: all but black is lung"
-    return brightest, ""
+        transparent = alpha.size and first.min() == first.max() and alpha.min() != alpha.max()
+        return (np.ascontiguousarray(alpha[..., 0]) if transparent else first), False
+    return colour.max(axis=2), True
 
 
-def _is_labelled(values: np.ndarray, low: int, full: int) -> bool:
-    """Return whether whole areas, and not edges alone, lie between dark and light."""
-    around = np.ones((3, 3), np.uint8)
-    even = cv2.erode(values, around) == cv2.dilate(values, around)
-    light = full - max(low, 1)
-    above = np.count_nonzero(even & (values > low))
-    between = np.count_nonzero(even & (values > low) & (values <= light))
-    return between > _LABELLED * max(above, 1)
+def _above(dark: int) -> str:
+    return f"all above {dark} is lung" if dark else "all but black is lung"
 
 
-def _even(value: int, dtype: np.dtype) -> str:
+def _one_value(value: int, dtype: np.dtype) -> str:
     if value == 0:
         return "mask is all black"
     white = value in (255, np.iinfo(dtype).max)

@@ -3,8 +3,8 @@
 In a radiograph the lungs are darker than what surrounds them, and a mask ends where they do. So the
 grey level just outside a mask is above that just inside. The limits below are far from what 800
 radiographs of the database show: medians of 0.25 to 0.52 in their classes, none below -0.01, and no
-pair of images of which either mask fits the other image better by more than 0.02. Of their masks
-exchanged on purpose, five in six pairs pass the limit; between patients of much the same shape an
+pair of images of which either mask fits the other image better by more than 0.02. Of pairs of their
+masks exchanged on purpose three in four are found; between patients of much the same shape, an
 exchange cannot be seen.
 """
 
@@ -121,7 +121,10 @@ def _exchanged(
     contrast = pixels @ weights.T / pixels.std(axis=1, keepdims=True)
     gain = contrast - np.diag(contrast)[:, None]
     better = (gain > _EXCHANGED) & (contrast > _LOOSE)
-    pairs = np.argwhere(np.triu(better & better.T))
+    # Of several masks that fit better, an image is named with the best.
+    mutual = np.where(better & better.T, np.minimum(gain, gain.T), 0)
+    best = (mutual > 0) & (mutual == mutual.max(axis=1, keepdims=True))
+    pairs = np.argwhere(np.triu(best & best.T))
     names, classes = (suspicious[column].to_numpy() for column in ("image", "class"))
     return [(classes[a], names[a], f"mask and that of {names[b]} seem exchanged") for a, b in pairs]
 

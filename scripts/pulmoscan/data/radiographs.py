@@ -132,7 +132,11 @@ def _read_image(pair: Radiograph, file: bytes, header: png.Header, bits: int) ->
     mean, sd = cv2.meanStdDev(grey)
     pair.mean, pair.sd = float(mean.item()), float(sd.item())
     cv2.resize(grey, pair.image.shape, dst=pair.image, interpolation=cv2.INTER_LINEAR)
-    pair.defects += _problems(pair.image)
+    if header.depth == 16:
+        used = depth.bits_in_use(int(grey.max()) << (bits - 8))
+        pair.defects += _problems(pair.image, f" (it uses {used} of {bits} bits)")
+    else:
+        pair.defects += _problems(pair.image)
 
 
 def _reduced(pixels: np.ndarray, bits: int) -> tuple[np.ndarray, bool]:
@@ -145,14 +149,14 @@ def _reduced(pixels: np.ndarray, bits: int) -> tuple[np.ndarray, bool]:
     return cv2.cvtColor(pixels[..., :3], cv2.COLOR_BGR2GRAY), False
 
 
-def _problems(image: np.ndarray) -> list[str]:
+def _problems(image: np.ndarray, depth_in_use: str = "") -> list[str]:
     """Return why the s x s uint8 grey levels cannot be a radiograph; nothing if they can."""
     counts = cv2.calcHist([image], [0], None, [256], [0, 256]).ravel()
     levels = np.flatnonzero(counts)
     if len(levels) == 1:
         return ["image has one grey level only"]
     if levels[-1] < _DARK:
-        return [f"image is nearly black: no grey level is above {levels[-1]} of 255"]
+        return [f"image is nearly black: no grey level is above {levels[-1]} of 255{depth_in_use}"]
     if levels[0] > 255 - _DARK:
         return [f"image is nearly white: no grey level is below {levels[0]} of 255"]
     share = np.partition(counts, -2)[-2:].sum() / image.size

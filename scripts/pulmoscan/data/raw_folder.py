@@ -94,17 +94,22 @@ def check_layout(database: Database, where: str, found: Sequence[str]) -> None:
         )
     seen: dict[tuple[str, ...], str] = {}
     for file in database.files:
-        if file.size > MAX_FILE:
-            raise ValueError(
-                f"{file.origin} has {file.size:,} bytes, more than any file of the "
-                f"database ({MAX_FILE:,} at most): remove or replace it"
-            )
+        check_size(file.origin, file.size)
         key = file.path.parts[-2:]  # names of images are unique in the whole database
         if key in seen:
             raise ValueError(
                 f"{where} holds {file.path.stem} twice: {seen[key]} and {file.origin}; remove one"
             )
         seen[key] = file.origin
+
+
+def check_size(file: str, size: int) -> None:
+    """Raise ``ValueError`` for a file of more bytes than any file of the database has."""
+    if size > MAX_FILE:
+        raise ValueError(
+            f"{file} has {size:,} bytes, more than any file of the database "
+            f"({MAX_FILE:,} at most): remove or replace it"
+        )
 
 
 def _example(lost: Sequence[unread.UnreadFile]) -> str:

@@ -125,8 +125,9 @@ def _part_class(path: PurePosixPath) -> str | None:
 
 
 def _class_of(path: PurePosixPath) -> str:
-    folders = (_class_named(part) for part in reversed(path.parts[:-1]))
-    return next(filter(None, folders), None) or _class_named(path.stem.rpartition("-")[0]) or ""
+    name = path.name
+    texts = (*reversed(path.parts[:-1]), name.rpartition("-")[0], name.partition(".")[0])
+    return next(filter(None, map(_class_named, texts)), "")
 
 
 def _class_named(text: str) -> str | None:

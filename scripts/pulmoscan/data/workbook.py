@@ -59,6 +59,8 @@ def read_rows(content: bytes, columns: Sequence[str]) -> list[dict[str, str]]:
             found = next(_tables(_usual(content), columns), None)
     except _NotReadError:
         raise
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"damaged or cut off ({error})") from error
     except Exception as error:
         # openpyxl checks little: a damaged file makes it raise anything.
         reason = next(iter(str(error).splitlines()), "")

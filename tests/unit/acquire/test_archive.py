@@ -1,4 +1,8 @@
+import gzip
+import io
+import lzma
 import stat
+import tarfile
 import zipfile
 
 import pytest
@@ -95,6 +99,70 @@ def test_a_file_that_is_not_a_complete_zip(read, content):
         archive.DamagedArchiveError, match=r"a.zip is not a zip, or not a complete one"
     ):
         read(content)
+
+
+def tar() -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as file:
+        book = zipped({"xl/workbook.xml": b"x"})
+        info = tarfile.TarInfo("COVID.metadata.xlsx")
+        info.size = len(book)
+        file.addfile(info, io.BytesIO(book))
+    return stream.getvalue()
+
+
+OTHERS = {
+    "an empty file": b"",
+    "a 7z archive": b"7z\xbc\xaf\x27\x1c" + bytes(100),
+    "a RAR archive": b"Rar!\x1a\x07" + bytes(100),
+    "compressed by gzip": gzip.compress(b"x"),
+    "compressed by xz": lzma.compress(b"x"),
+    "a tar archive": tar(),
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_another_archive_named_zip_is_recognised(read, what):
+    with pytest.raises(archive.DamagedArchiveError, match=f"a.zip is {what}, not a zip"):
+        read(OTHERS[what])
+
+
+def test_a_zip_cut_behind_a_workbook_is_not_taken_for_the_workbook(read):
+    book = zipped({"xl/workbook.xml": b"x"})
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as file:  # stored: the end of the workbook stays visible
+        file.writestr("COVID.metadata.xlsx", book)
+        file.writestr("COVID/images/COVID-1.png", bytes(1000))
+    content = stream.getvalue()
+    cut = content[: content.index(b"COVID/images") + 500]
+    with pytest.raises(archive.DamagedArchiveError, match="not a complete zip"):
+        read(cut)
+
+
+@pytest.mark.parametrize("made_on", [0, 3])
+def test_entries_named_with_backslashes(read, made_on):
+    files = {}
+    for name, content in contents().items():
+        entry = zipfile.ZipInfo("x")
+        entry.filename, entry.create_system = name.replace("/", "\\"), made_on
+        files[entry] = content
+    assert read(zipped(files)) == contents()
+
+
+def test_what_looks_like_data_and_is_not_read_is_listed(tmp_path):
+    others = {"o/COVID/images/COVID-9.jpg": b"x", "o/COVID/images/covid_9.png": b"x"}
+    passed_over = {"__MACOSX/o/COVID/images/._COVID-1.png": b"x", "o/.DS_Store": b"x"}
+    more = {"o/more.zip": b"x", "o/README.md": b"x"}
+    path = tmp_path / "a.zip"
+    path.write_bytes(zipped(contents() | others | passed_over | more))
+    with archive.opened(path, "a.zip") as opened:
+        found = opened.database(origin="")
+    assert len(found.files) == len(contents())
+    assert [(file.file, file.class_name) for file in found.unread] == [
+        ("o/COVID/images/COVID-9.jpg", "COVID"),
+        ("o/COVID/images/covid_9.png", "COVID"),
+        ("o/more.zip", ""),
+    ]
 
 
 def test_a_changed_byte_is_noticed(read):

@@ -1,6 +1,8 @@
 import hashlib
 import os
+import socket
 import zipfile
+from pathlib import Path
 
 import pytest
 from pulmoscan.acquire import local
@@ -119,6 +121,77 @@ def test_a_dangling_link(tmp_path):
         ]
 
 
+def special_files(folder):
+    """Put what is no file among the images of COVID; return what is to be said of each."""
+    images = folder / "COVID/images"
+    os.mkfifo(images / "COVID-30.png")
+    (images / "COVID-31.png").symlink_to("/dev/zero")
+    (images / "COVID-32.png").mkdir()
+    server = socket.socket(socket.AF_UNIX)
+    former = Path.cwd()
+    os.chdir(images)  # the path of a socket may have 100 bytes or so
+    server.bind("COVID-33.png")
+    os.chdir(former)
+    server.close()
+    os.mkfifo(folder / "COVID/a-fifo")  # not where data are expected
+    return {
+        "COVID-30": "a FIFO, not a file",
+        "COVID-31": "a device, not a file",
+        "COVID-32": "a folder, not a file",
+        "COVID-33": "a socket, not a file",
+    }
+
+
+def test_what_is_no_file_is_listed_and_never_opened(tmp_path):
+    folder = write_folder(tmp_path / "copy", contents())
+    expected = special_files(folder)
+    with local.database(folder) as found:
+        assert len(found.files) == len(contents())
+        listed = {Path(file.file).stem: file.reason for file in found.unread}
+    assert listed == expected
+    assert len(local.content_digest(folder, tmp_path / "cache.json")) == 64
+
+
+@pytest.mark.parametrize("kind", ["a FIFO", "a device"])
+def test_a_path_that_is_neither_folder_nor_zip(kind, tmp_path):
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    if kind == "a device":
+        path = Path("/dev/null")
+    for call in (read, lambda path: local.content_digest(path, tmp_path / "cache.json")):
+        with pytest.raises(ValueError, match=f"dataset.path: {path} is {kind}: name a folder or"):
+            call(path)
+
+
+def test_a_file_larger_than_any_of_the_database_is_refused_before_it_is_read(tmp_path):
+    folder = write_folder(tmp_path / "copy", contents())
+    os.truncate(folder / "COVID/images/COVID-1.png", 10**12)
+    for call in (read, lambda path: local.content_digest(path, tmp_path / "cache.json")):
+        with pytest.raises(ValueError, match=r"COVID-1.png has 1,000,000,000,000 bytes, more than"):
+            call(folder)
+
+
+def test_folders_in_any_case_are_read_and_two_of_one_name_are_joined(tmp_path):
+    files = {
+        name.replace("images", "Images").replace("masks", "MASKS"): content
+        for name, content in contents().items()
+    }
+    files = {name.replace("COVID/", "covid/"): content for name, content in files.items()}
+    content = files.pop("covid/Images/COVID-1.png")
+    files["covid/images/COVID-1.png"] = content
+    assert read(write_folder(tmp_path, files)) == contents()
+
+
+def test_when_nothing_is_read_of_a_class_a_file_that_is_there_is_named(tmp_path):
+    files = {name.replace("/COVID-", "/COVID_"): content for name, content in contents().items()}
+    with pytest.raises(
+        ValueError,
+        match=r"holds no images of COVID: expected COVID/images/COVID-<number>.png; COVID/images/"
+        r"COVID_1.png is there but not read: named unlike COVID-<number>.png \(and 3 more files\)$",
+    ):
+        read(write_folder(tmp_path, files))
+
+
 def test_a_file_that_cannot_be_read(tmp_path):
     write_folder(tmp_path, contents())
     file = next(f for f in local.folder_database(tmp_path).files if f.path.name == "COVID-1.png")
@@ -190,6 +263,7 @@ class TestContentDigest:
             lambda folder: (folder / "COVID/images/COVID-1.png").write_bytes(b"COVID images X"),
             lambda folder: (folder / "COVID.metadata.xlsx").unlink(),
             lambda folder: (folder / "COVID/images/COVID-3.png").write_bytes(b""),
+            lambda folder: (folder / "COVID/images/COVID-3.jpg").write_bytes(b""),
             lambda folder: (folder / "COVID/images/COVID-1.png").rename(
                 folder / "COVID/images/COVID-7.png"
             ),

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zipfile
 
+import audit
 import download
 import mutants
 import numpy as np
@@ -21,6 +22,37 @@ from pulmoscan.data import raw_table
 from pulmoscan.phantom import database
 from refusals import refusal
 from tiny_database import contents, read_folder, write_folder
+
+
+def test_files_that_are_not_read_are_defects_and_stop_the_audit_where_defects_do(tmp_path, capsys):
+    source = with_images(tmp_path / "source", FULL)
+    for number, name in ((3, "COVID-3.jpg"), (4, "covid_4.png"), (5, "COVID-5\n.png")):
+        image = source / f"COVID/images/COVID-{number}.png"
+        image.rename(image.with_name(name))
+    mask = source / "Normal/masks/Normal-1.png"
+    mask.rename(source / "COVID/masks/Normal-1.png")
+    (source / "COVID.metadata.xls").write_bytes(b"old")
+    results = tmp_path / "results"
+    download.main(download_arguments(source, results))
+    pack.main(small.pack_arguments(results / "raw", results))
+    audit.main(small.audit_arguments(results / "raw", results))
+    assert table(results, "defects").to_numpy().tolist() == [
+        ["Normal-1", "Normal", "no mask"],
+        ["COVID-3", "COVID", "mask without image"],
+        ["COVID-4", "COVID", "mask without image"],
+        ["COVID-5", "COVID", "mask without image"],
+        ["Normal-1", "COVID", "mask without image: named Normal, lies in COVID"],
+        ["COVID/images/COVID-3.jpg", "COVID", "not read: JPEG, while only .png files are read"],
+        ["COVID/images/COVID-5\\n.png", "COVID", "not read: its name has control characters"],
+        ["COVID/images/covid_4.png", "COVID", "not read: named unlike COVID-<number>.png"],
+    ]
+    errors = table(results, "metadata_errors")
+    assert errors["error"].tolist() == ["no metadata file"] * 4 + ["metadata file not read"]
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("4 files not read: ")
+    assert any(line.startswith("29 images in 4 classes; 1 defective; 3 files not") for line in said)
+    with pytest.raises(ValueError, match="radiographs are defective: Normal-1"):
+        audit.main(small.audit_arguments(results / "raw", results, on_defect="fail"))
 
 
 def test_a_tenth_of_the_images_damaged_is_listed_precisely(tmp_path, repository):

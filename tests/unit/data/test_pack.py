@@ -164,7 +164,18 @@ GOOD = small.encoded(small.radiograph(1))
 SHORT = small.png(40, 40, 8, 0, b"\0" * 41 * 20)  # whole chunks, but half of the rows
 DEFECTS = {
     "empty": (IMAGE, b"", "unreadable image: the file is empty"),
-    "text": (IMAGE, b"<html>not found</html>", "unreadable image: not a PNG file"),
+    "web page": (
+        IMAGE,
+        b"<html>not found</html>",
+        "unreadable image: not a PNG file but a web page",
+    ),
+    "JPEG": (
+        IMAGE,
+        cv2.imencode(".jpg", small.radiograph(1))[1].tobytes(),
+        "unreadable image: not a PNG file but JPEG",
+    ),
+    "GIF": (IMAGE, b"GIF89a" + bytes(50), "unreadable image: not a PNG file but GIF"),
+    "text": (IMAGE, b"radiograph", "unreadable image: not a PNG file"),
     "cut off": (IMAGE, GOOD[: len(GOOD) // 2], "unreadable image: the file is cut off"),
     "no end": (IMAGE, GOOD[:-12], "unreadable image: the file is cut off"),
     "half the rows": (IMAGE, SHORT, "unreadable image: its pixels cannot be decoded"),
@@ -242,6 +253,26 @@ def test_a_file_cut_anywhere_is_a_defect():
     for length in range(len(GOOD)):
         with pytest.raises(ValueError, match=r"cut off|not a PNG|empty"):
             png.checked(GOOD[:length])
+
+
+@pytest.mark.parametrize("kind", [b"iCCP", b"gAMA", b"cHRM", b"sRGB", b"bKGD", b"pHYs", b"sBIT"])
+def test_odd_chunks_beside_the_pixels_change_nothing_and_are_quiet(kind, capfd):
+    odd = GOOD[:33] + small.chunk(kind, b"odd\0\0" + b"\xff" * 40) + GOOD[33:]
+    assert png.checked(odd)[1] == GOOD
+    assert png.checked(GOOD)[1] is GOOD
+    pair = read(odd, odd)
+    assert pair.pixel_sha256 == read(GOOD).pixel_sha256
+    assert capfd.readouterr().err == ""
+
+
+def test_an_image_in_the_folder_of_another_class_is_a_defect(tmp_path):
+    raw = small.write(tmp_path / "raw")
+    for part in ("images", "masks"):
+        (raw / "Normal" / part / "Normal-2.png").rename(raw / "COVID" / part / "Normal-2.png")
+    decoded = opened(small.packed(raw, tmp_path / "results"))[2]
+    assert decoded.loc[
+        decoded["defects"] != "", ["image", "class", "defects"]
+    ].to_numpy().tolist() == [["Normal-2", "COVID", "named Normal, lies in COVID"]]
 
 
 def test_bytes_after_the_end_do_not_matter():

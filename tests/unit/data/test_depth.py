@@ -1,0 +1,68 @@
+"""Images with 16 bits are scaled by the bits that their data set uses."""
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import small_database as small
+from pulmoscan.data import depth
+
+
+@pytest.mark.parametrize(
+    ("highest", "bits"), [(0, 8), (255, 8), (256, 10), (4095, 12), (4096, 14), (65535, 16)]
+)
+def test_the_smallest_usual_number_of_bits(highest, bits):
+    assert depth.bits_in_use(highest) == bits
+
+
+def test_without_16_bit_images_there_are_16():
+    assert depth.of_data_set([]) == depth.of_data_set([0, 0]) == 16
+
+
+def with_depth(change) -> dict[str, bytes]:
+    """All images of the small database, changed."""
+    names = [f"{c}/images/{c}-{n}.png" for c in small.URLS for n in (2, 10)]
+    return {
+        name: small.encoded(change(small.radiograph(seed))) for seed, name in enumerate(names, 1)
+    }
+
+
+@pytest.mark.parametrize(
+    ("factor", "bits"), [(1, 8), (4, 10), (16, 12), (64, 14), (256, 16)], ids=str
+)
+@pytest.mark.parametrize("colour", [False, True])
+def test_the_upper_8_of_the_bits_in_use_are_packed(factor, bits, colour, tmp_path):
+    def change(grey: np.ndarray) -> np.ndarray:
+        deep = grey.astype(np.uint16) * factor
+        return np.dstack([deep] * 3) if colour else deep
+
+    plain = small.packed(small.write(tmp_path / "plain/raw"), tmp_path / "plain", size=40)
+    raw = small.write(tmp_path / "deep/raw", with_depth(change))
+    deep = small.packed(raw, tmp_path / "deep", size=40)
+    images = (np.load(results / "packed/images.npy") for results in (plain, deep))
+    assert np.array_equal(*images)
+    decoded = pd.read_parquet(deep / "packed/decoded.parquet")
+    assert set(decoded["bits"]) == {bits}
+    assert (decoded["defects"] == "").all()
+    assert (decoded["equal_channels"] == colour).all()
+
+
+def test_one_image_of_more_bits_leaves_no_other_dark_without_a_word(tmp_path):
+    files = with_depth(lambda grey: grey.astype(np.uint16) * 16)
+    files["COVID/images/COVID-2.png"] = small.encoded(small.radiograph(1).astype(np.uint16) * 257)
+    results = small.packed(small.write(tmp_path / "raw", files), tmp_path / "results", size=40)
+    defects = pd.read_parquet(results / "packed/decoded.parquet")["defects"]
+    assert defects[0] == ""
+    assert set(defects[1:]) == {
+        "image is nearly black: no grey level is above 15 of 255 (it uses 12 of 16 bits)"
+    }
+
+
+def test_files_of_8_bits_are_not_scaled(tmp_path):
+    files = {"COVID/images/COVID-2.png": small.encoded(small.radiograph(1).astype(np.uint16))}
+    results = small.packed(small.write(tmp_path / "raw", files), tmp_path / "results", size=40)
+    decoded = pd.read_parquet(results / "packed/decoded.parquet")
+    assert set(decoded["bits"]) == {8}
+    assert cv2.resize(small.radiograph(2), (40, 40)).tolist() == (
+        np.load(results / "packed/images.npy")[1].tolist()
+    )
