@@ -28,7 +28,7 @@ import pytest
         ),
         (
             {"weights": {"source": "folder", "folder": "/no/such"}},
-            "weights.folder /no/such is not a folder",
+            "weights.folder: /no/such does not exist",
         ),
     ],
 )

@@ -49,7 +49,12 @@ def problems(config: Mapping, results: Path = RESULTS) -> Iterator[str]:
         if path and (reason := inside(path, results))
     }
     if "runs" not in wrong:
-        wrong["runs"] = _unreadable(config["runs"])
+        braces = set("{}") & set(config["runs"])
+        wrong["runs"] = (
+            f"{config['runs']} has braces, which Snakemake takes for a wildcard: rename it"
+            if braces
+            else _unreadable(config["runs"])
+        )
     for key, source, settings in (
         ("dataset.path", "local", dataset),
         ("weights.folder", "folder", weights),
