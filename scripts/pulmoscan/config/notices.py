@@ -6,6 +6,7 @@ import pandas as pd
 
 from pulmoscan.config import hyperparameters
 from pulmoscan.config.models import Model
+from pulmoscan.data.layout import CLASSES, POSITIVE
 
 LISTED = 4  # models that a line names
 
@@ -23,6 +24,7 @@ def lines(config: Mapping, runs: pd.DataFrame, models: Mapping[str, Model]) -> I
     selected = {name: models[name] for name in dict.fromkeys(runs["model"])}
     yield from _paths(config)
     yield from _sizes(config, selected)
+    yield from _labels(config, list(dict.fromkeys(runs["variant"])))
     for name, model in selected.items():
         if model.tune:
             yield from (f"models.{name}.{line}" for line in _search(model))
@@ -66,6 +68,18 @@ def _sizes(config: Mapping, selected: Mapping[str, Model]) -> Iterator[str]:
     for name, model in selected.items():
         if model.network and model.takes_histograms and "input_size" in config["models"][name]:
             yield f"models.{name}.input_size has no effect: a network of histograms has its own"
+
+
+def _labels(config: Mapping, variants: list[str]) -> Iterator[str]:
+    for name in dict.fromkeys(config["variants"][variant]["sampling"] for variant in variants):
+        sampling = config["samplings"][name]
+        renamed = sampling.get("labels", {})
+        labels = {renamed.get(of, of) for of in sampling.get("classes", CLASSES)}
+        if len(labels) == 2 and POSITIVE not in labels:
+            yield (
+                f"samplings.{name}: neither of its two labels, {' and '.join(sorted(labels))}, is "
+                f"{POSITIVE!r}: no sensitivity is measured"
+            )
 
 
 def _search(model: Model) -> Iterator[str]:

@@ -51,6 +51,8 @@ def problems(config: Mapping, results: Path = Path("results")) -> list[str]:
 
 def _rows(table: Path) -> list[dict[str, str]]:
     """Return the rows of the table of files; none where there is none, or it cannot be read."""
+    if not table.is_file():
+        return []
     try:
         with table.open(newline="", encoding="utf-8", errors="replace") as stream:
             rows = list(csv.DictReader(stream, delimiter="\t"))

@@ -92,3 +92,13 @@ def test_the_size_of_a_network_of_histograms(config):
     config["models"]["lenet1d"]["input_size"] = 64
     (line,) = said(config, ("lenet1d", "histogram-binary"))
     assert line.startswith("models.lenet1d.input_size has no effect")
+
+
+def test_two_labels_without_a_positive_one(config):
+    assert said(config, ("lenet1d", "histogram-binary")) == []
+    labels = config["samplings"]["binary"]["labels"]
+    labels |= dict.fromkeys([name for name, label in labels.items() if label == "sick"], "krank")
+    (line,) = said(config, ("lenet1d", "histogram-binary"))
+    assert line.startswith(
+        "samplings.binary: neither of its two labels, krank and normal, is 'sick'"
+    )
