@@ -12,6 +12,7 @@ from pathlib import Path
 
 RESULTS = Path("results")
 LIES = "lies in results/, which the workflow deletes and writes anew: move it elsewhere"
+LINKS = 40  # that a path leads through at most, as in Linux
 LONGEST = 200  # characters of a path that a message shows
 BELOW = 600  # bytes that the path of a result may have below the working folder
 KINDS = {
@@ -207,7 +208,27 @@ def _links(path: str, depth: int | None) -> Iterator[tuple[str, str]]:
             continue  # whoever reads it says so
         for entry in entries:
             if entry.is_symlink():
-                target = os.path.realpath(entry.path)
-                yield (target if entry.is_dir() else os.path.dirname(target)), entry.path  # noqa: PTH120
+                yield (_real(entry.path) if entry.is_dir() else _target(entry.path)), entry.path
             if (depth is None or level < depth) and entry.is_dir():
                 waiting.append((entry.path, level + 1))
+
+
+def _target(link: str) -> str:
+    """Return the folder that holds what a link to a file leads to.
+
+    A data set may be ten thousands of links into one folder, which is resolved once.
+    """
+    path = link
+    for _ in range(LINKS):
+        folder, name = os.path.split(path)
+        folder = _real(folder)
+        try:
+            path = os.path.join(folder, os.readlink(os.path.join(folder, name)))  # noqa: PTH115, PTH118
+        except OSError:  # no link any more
+            return folder
+    return folder
+
+
+@lru_cache(maxsize=4096)
+def _real(path: str) -> str:
+    return os.path.realpath(path)

@@ -95,6 +95,18 @@ def test_links_within_the_images_must_not_lead_there(folder, level):
     assert said(folder / "data") == [expected]
 
 
+def test_a_link_to_a_link_leads_there_too(folder):
+    (folder / "work/results/raw/COVID-1.png").touch()
+    (folder / "store").mkdir()
+    (folder / "store/COVID-1.png").symlink_to("../work/results/raw/COVID-1.png")
+    link = folder / "data/COVID/COVID-1.png"
+    link.symlink_to("../../data/COVID/../../store/COVID-1.png")
+    assert said(folder / "data") == [f"config: dataset.path: {link} links to a place that {LOST}"]
+    link.unlink()
+    link.symlink_to("COVID-1.png")  # to itself
+    assert said(folder / "data") == []
+
+
 def test_a_file_of_weights_must_not_link_there(folder):
     (folder / "work/results/weights/vgg16.weights.h5").touch()
     link = folder / "weights/vgg16.weights.h5"
