@@ -207,9 +207,10 @@ def _links(path: str, depth: int | None) -> Iterator[tuple[str, str]]:
         except OSError:
             continue  # whoever reads it says so
         for entry in entries:
+            is_folder = os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()  # noqa: PTH112
             if entry.is_symlink():
-                yield (_real(entry.path) if entry.is_dir() else _target(entry.path)), entry.path
-            if (depth is None or level < depth) and entry.is_dir():
+                yield (_real(entry.path) if is_folder else _target(entry.path)), entry.path
+            if is_folder and (depth is None or level < depth):
                 waiting.append((entry.path, level + 1))
 
 
