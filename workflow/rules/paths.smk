@@ -35,7 +35,14 @@ def own_file(name):
 
 def users_file(name):
     """Return a path of the configuration: of the user's file, else of the workflow's file so named."""
+    refuse_braces(name)
     return own_file(name) if not Path(name).exists() and (ROOT / name).exists() else name
+
+
+def refuse_braces(path):
+    """Raise an error for a name in braces: Snakemake takes it for a wildcard in a path of a file."""
+    if set("{}") & set(str(path)):
+        raise WorkflowError(f"{path}: Snakemake cannot work with braces in a path: rename it")
 
 
 def uncompared(value):
@@ -73,14 +80,15 @@ if workflow.modifier.path_modifier.replace_prefix("results") != "results":
         "PulmoSCAN cannot have a prefix: its results lie in results/ of the working folder"
     )
 
-# A name in braces is a wildcard for Snakemake, wherever a path is built.
 for folder in (ROOT, Path.cwd()):
-    if set("{}") & set(str(folder)):
-        raise WorkflowError(f"{folder}: Snakemake cannot work with braces in a path: rename it")
+    refuse_braces(folder)
 
 # Snakemake looks for Python's modules beside the Snakefile first, where a user may keep any file. Our
 # scripts come behind everything else: their names are not those of another workflow's modules.
 sys.path[:] = [folder for folder in sys.path if Path(folder).resolve() != ROOT]
+if not IS_MODULE:
+    # Nor in the working folder, where a job of a cluster starts Snakemake as a module.
+    os.environ["PYTHONSAFEPATH"] = "1"
 for folder in ("scripts", "workflow"):
     if str(ROOT / folder) not in sys.path:
         sys.path.append(str(ROOT / folder))
