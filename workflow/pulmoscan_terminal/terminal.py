@@ -13,6 +13,7 @@ from pulmoscan_terminal.jobs import Job, error_line, lines_of, name_of, status_o
 from pulmoscan_terminal.listing import Plan
 from pulmoscan_terminal.state import State, stage_of, stages
 
+WARNING = "warning: "  # begins the lines of a job's log that are shown though it succeeded
 PROGRAMS = frozenset(path.stem for path in Path(__file__).resolve().parents[2].glob("scripts/*.py"))
 # What Snakemake and its plugin for Slurm say of every run or job, whatever happens.
 SAID_ANYWAY = re.compile(
@@ -143,6 +144,9 @@ class Terminal(logging.Handler):
                 return
             state.done[job.stage] += 1
         self._view.finished(state, job)
+        for line in lines_of(job.log, job.began):
+            if line.startswith(WARNING):
+                self._view.message(f"{job.name}: {line}", logging.WARNING)
 
     def _count(self, record: logging.LogRecord) -> None:
         """Count the jobs anew where a checkpoint brought some."""

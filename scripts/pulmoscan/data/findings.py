@@ -8,6 +8,7 @@ import pandas as pd
 from pulmoscan.data import collections, layout, masks, raw_table, unread
 
 COLUMNS = ("image", "class", "defect")
+_WARNING = "warning: "  # such lines are shown on the terminal, the others in the log alone
 _NAMED = 3  # defects that a message names
 _OF_FILES = ("no metadata file", "damaged metadata file", "metadata file not read", "no column")
 _WARNINGS_NAMED = 4  # in a summary
@@ -31,13 +32,13 @@ def defects(
         for defect in filter(None, reasons.split("; "))
     ]
     rows += [
-        (mask.path.stem, mask.path.parts[0], _lone_mask(mask))
-        for mask in raw_table.masks_without_image(files)
-    ]
-    rows += [
         (file.file, file.class_name, f"{unread.DEFECT}: {file.reason}")
         for file in left
         if file.reason != unread.METADATA_REASON
+    ]
+    rows += [
+        (mask.path.stem, mask.path.parts[0], _lone_mask(mask))
+        for mask in raw_table.masks_without_image(files)
     ]
     return pd.DataFrame(rows, columns=COLUMNS, dtype="str")
 
@@ -53,9 +54,9 @@ def refusal(defects: pd.DataFrame) -> str:
     count = defects["image"].nunique()
     more = ", ..." if len(defects) > _NAMED else ""
     return (
-        f"{count} {'radiographs are' if count > 1 else 'radiograph is'} defective: "
-        f"{', '.join(named)}{more}; the "
-        "lines above list all. Repair or remove them, or set dataset.on_defect: exclude"
+        f"{count:,} {'images or files are' if count > 1 else 'image or file is'} defective: "
+        f"{', '.join(named)}{more}; the log lists all. "
+        "Repair or remove them, or set dataset.on_defect: exclude"
     )
 
 
@@ -78,9 +79,8 @@ def summary(
         lost = int(wrong.str.startswith(unread.DEFECT).sum())
         parts = [f"{bad:,} defective"] * (bad > 0)
         parts += [f"{unread.files(lost)} not read"] * (lost > 0)
-        yield (
-            "; ".join([found, *parts]) + f" ({folder}/defects.tsv): {unread.summary(_kinds(wrong))}"
-        )
+        what = "; ".join([found, *parts])
+        yield f"{_WARNING}{what} ({folder}/defects.tsv): {unread.summary(_kinds(wrong))}"
     yield from _about_metadata(images, tables["metadata_errors"], folder)
     forms = images["mask_form"][~images["mask_form"].isin(["", masks.STANDARD])]
     if len(forms):
@@ -90,11 +90,11 @@ def summary(
         bits = deep.iloc[0]
         yield f"16-bit images use {bits} bits: 0 to {2**bits - 1} become 0 to 255 ({len(deep):,})"
     warnings = [
-        f"warning: {row.image or row[1]}: {row.warning}" for row in tables["warnings"].itertuples()
+        f"{_WARNING}{row.image or row[1]}: {row.warning}" for row in tables["warnings"].itertuples()
     ]
     yield from warnings[:_WARNINGS_NAMED]
     if len(warnings) > _WARNINGS_NAMED:
-        yield f"warning: {len(warnings) - _WARNINGS_NAMED:,} more in {folder}/warnings.tsv"
+        yield f"{_WARNING}{len(warnings) - _WARNINGS_NAMED:,} more in {folder}/warnings.tsv"
 
 
 def _about_metadata(images: pd.DataFrame, errors: pd.DataFrame, folder: Path) -> Iterator[str]:
@@ -109,7 +109,7 @@ def _about_metadata(images: pd.DataFrame, errors: pd.DataFrame, folder: Path) ->
     for row in errors[errors["image"] == ""].itertuples():
         if row.error in _OF_FILES:
             details = f": {row.value or row.expected}" if row.error != "no metadata file" else ""
-            yield f"metadata of {row[1] or 'no class'}: {row.error}{details}"
+            yield f"{_WARNING}metadata of {row[1] or 'no class'}: {row.error}{details}"
 
 
 def _kinds(texts: pd.Series) -> pd.Series:

@@ -161,7 +161,7 @@ def _problems(image: np.ndarray, depth_in_use: str = "") -> list[str]:
         return [f"image is nearly white: no grey level is below {levels[0]} of 255"]
     share = np.partition(counts, -2)[-2:].sum() / image.size
     if share > _MOST_OF_TWO:
-        return [f"image looks like a mask: {share:.0%} of it are of two grey levels"]
+        return [f"image has two grey levels in {share:.0%} of its pixels"]
     return []
 
 

@@ -299,8 +299,8 @@ def test_on_defect_fail_stops_with_the_list_and_writes_nothing(tmp_path, capsys)
     with pytest.raises(ValueError, match="on_defect: exclude") as stopped:
         audit.main(small.audit_arguments(raw, results, on_defect="fail"))
     assert str(stopped.value).startswith(
-        "2 radiographs are defective: COVID-2 (unreadable image: the file is empty), COVID-2 (no "
-        "mask), Normal-10 (mask without image)"
+        "2 images or files are defective: COVID-2 (unreadable image: the file is empty), "
+        "COVID-2 (no mask), Normal-10 (mask without image)"
     )
     assert "\n" not in str(stopped.value)
     assert "Normal-10\tNormal\tmask without image\n" in capsys.readouterr().err

@@ -38,20 +38,23 @@ def test_files_that_are_not_read_are_defects_and_stop_the_audit_where_defects_do
     audit.main(small.audit_arguments(results / "raw", results))
     assert table(results, "defects").to_numpy().tolist() == [
         ["Normal-1", "Normal", "no mask"],
+        ["COVID/images/COVID-3.jpg", "COVID", "not read: JPEG, while only .png files are read"],
+        ["COVID/images/COVID-5\\n.png", "COVID", "not read: its name has control characters"],
+        ["COVID/images/covid_4.png", "COVID", "not read: named unlike COVID-<number>.png"],
         ["COVID-3", "COVID", "mask without image"],
         ["COVID-4", "COVID", "mask without image"],
         ["COVID-5", "COVID", "mask without image"],
         ["Normal-1", "COVID", "mask without image: named Normal, lies in COVID"],
-        ["COVID/images/COVID-3.jpg", "COVID", "not read: JPEG, while only .png files are read"],
-        ["COVID/images/COVID-5\\n.png", "COVID", "not read: its name has control characters"],
-        ["COVID/images/covid_4.png", "COVID", "not read: named unlike COVID-<number>.png"],
     ]
     errors = table(results, "metadata_errors")
     assert errors["error"].tolist() == ["no metadata file"] * 4 + ["metadata file not read"]
     said = capsys.readouterr().err.splitlines()
     assert said[0].startswith("4 files not read: ")
-    assert any(line.startswith("29 images in 4 classes; 1 defective; 3 files not") for line in said)
-    with pytest.raises(ValueError, match="radiographs are defective: Normal-1"):
+    assert any(
+        line.startswith("warning: 29 images in 4 classes; 1 defective; 3 files not")
+        for line in said
+    )
+    with pytest.raises(ValueError, match="8 images or files are defective: Normal-1"):
         audit.main(small.audit_arguments(results / "raw", results, on_defect="fail"))
 
 
@@ -87,7 +90,7 @@ def test_a_tenth_of_the_images_damaged_is_listed_precisely(tmp_path, repository)
     assert stopped.returncode == 1
     assert "Traceback" not in stopped.stderr
     *listing, line = stopped.stderr.splitlines()
-    assert line.startswith(f"audit: {defects['image'].nunique()} radiographs are defective: ")
+    assert line.startswith(f"audit: {defects['image'].nunique()} images or files are defective: ")
     assert listing[0] == "image\tclass\tdefect"
     assert len(listing) == 1 + len(damaged)
     assert not (results / "audit").exists()

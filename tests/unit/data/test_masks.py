@@ -149,5 +149,5 @@ CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 def test_what_cannot_be_a_radiograph_is_a_defect(name):
     image = small.encoded(CHANGES[name](small.radiograph(0)))
     pair = radiographs.read(image, small.encoded(INSIDE * 255), *np.zeros((2, 64, 64), np.uint8))
-    words = "looks like a mask" if "mask" in name else name
+    words = "image has two grey levels" if "mask" in name else name
     assert [words in defect for defect in pair.defects if defect.startswith("image ")] == [True]

@@ -158,11 +158,11 @@ def test_the_summary_says_everything_in_few_lines(tmp_path):
     }
     lines = list(findings.summary(images, tables, tmp_path))
     assert lines[0] == (
-        f"4 images in 2 classes; 2 defective; 2 files not read ({tmp_path}/defects.tsv): "
+        f"warning: 4 images in 2 classes; 2 defective; 2 files not read ({tmp_path}/defects.tsv): "
         "not read: JPEG (2); no mask (1); duplicate group spans b (1)"
     )
     assert lines[1].endswith("images of unknown source: 2")
-    assert lines[2] == "metadata of Normal: damaged metadata file: damaged"
+    assert lines[2] == "warning: metadata of Normal: damaged metadata file: damaged"
     assert "0, 1: the brighter is lung (1)" in lines[3]
     assert lines[4] == "16-bit images use 12 bits: 0 to 4095 become 0 to 255 (2)"
     assert lines[5] == "warning: COVID: w"

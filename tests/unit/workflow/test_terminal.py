@@ -122,6 +122,14 @@ def test_a_finished_job_is_a_line(folder):
     assert len(lines) == 2
 
 
+def test_warnings_of_a_finished_job_are_shown(folder):
+    run = Run()
+    run.start(1, "8 images\nwarning: 2 files not read\nno warning: this\n")
+    run.record(LogEvent.JOB_FINISHED, job_id=1)
+    lines = run.end()
+    assert lines[2:] == [f"train {RUN}1: warning: 2 files not read"]
+
+
 def test_failed_jobs_end_with_their_own_lines_each_once(folder):
     run = Run()
     run.start(1, f"{RUN}1: epoch 1/8\ntrain: loss is nan\nlast words of a library\n")
