@@ -98,8 +98,8 @@ from pulmoscan.config import check, schema
 
 if not Path(pulmoscan.__file__).is_relative_to(ROOT):
     raise WorkflowError(
-        f"{Path(pulmoscan.__file__).parent} and {ROOT} are two copies of PulmoSCAN in one workflow: "
-        "import the same one twice"
+        f"Python finds another copy of PulmoSCAN, {Path(pulmoscan.__file__).parent}, before that of "
+        f"{ROOT}: take it out of PYTHONPATH, and import one clone in all modules of a workflow"
     )
 
 # Before anything else is said. A workflow that imports this one as a module prints in its own way.
