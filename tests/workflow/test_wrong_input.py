@@ -147,3 +147,30 @@ def test_a_process_of_its_own_says_the_same(folder, commands, parsed, wrong):
     )
     assert done.returncode == 1
     assert said(done.stdout) == said(parsed[wrong][1])
+
+
+def test_results_of_another_source_stop_a_run_and_its_plan_alone(folder, tmp_path):
+    """Snakemake may look at the rules, and remove a lock."""
+    (tmp_path / "results").mkdir()
+    rows = ["file\torigin\tbytes", "COVID/images/COVID-1.png\tphantom\t5"]
+    (tmp_path / "results/raw.tsv").write_text("\n".join(rows))
+
+    def snakemake(*options: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, "-m", "snakemake", "-s", folder / "Snakefile", "--nocolor", *options],
+            cwd=tmp_path,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+        )
+
+    refused = snakemake("--dry-run")
+    assert refused.returncode == 1
+    assert said(refused.stdout)[0].startswith(
+        "config: dataset: results/ was made from dataset.source: phantom, but dataset.source is "
+        "kaggle: what it holds would be replaced."
+    )
+    assert snakemake("--list-rules").returncode == 0
+    assert snakemake("--unlock").returncode == 0
