@@ -196,6 +196,7 @@ def _described(audit: pd.DataFrame, classes: Sequence[str]) -> dict[str, pd.Data
             columns=["group", "kind", "image_a", "image_b", "distance", "correlation"]
         ),
         "defects": pd.DataFrame(columns=["image", "class", "defect"]),
+        "warnings": pd.DataFrame(columns=["class", "image", "warning"]),
         "dataset_facts": pd.DataFrame(
             [
                 ("images", "all", "21165", len(audit), len(audit) - 21165, "measured", "", ""),

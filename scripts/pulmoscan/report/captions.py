@@ -16,7 +16,8 @@ TABLES = {
         "Pairs that show the same radiograph: the same pixels (exact), or a perceptual hash within "
         "reach confirmed by correlation (near)."
     ),
-    "defects": "Images with defects, which are not used further.",
+    "defects": "Images with defects and files that were not read, which are not used further.",
+    "warnings": "Images, masks or classes that look wrong and are used all the same.",
     "intensity": (
         "Mean and standard deviation, over images, of the mean and deviation within an image."
     ),

@@ -24,8 +24,8 @@ TEXT = frozenset(
         *("recommended_model", "metric", "published", "published_recommended", "searched_on"),
         *("differs_in", "difference_reason", "status", "reason", "note", "first_trained"),
         *("image", "image_a", "image_b", "class", "label", "predicted", "most_predicted", "source"),
-        *("group", "region", "mode", "error", "expected", "value", "defect", "shortfall"),
-        *("fact", "class_or_set", "key", "rule", "wildcards"),
+        *("group", "region", "mode", "error", "expected", "value", "defect", "warning"),
+        *("shortfall", "fact", "class_or_set", "key", "rule", "wildcards"),
     ]
 )
 EXAMPLES = 3  # images of each class that are drawn

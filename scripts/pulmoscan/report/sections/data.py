@@ -119,7 +119,7 @@ def sources(study: Study) -> str:
 
 
 def defects(study: Study) -> str:
-    """Return errors of the metadata, duplicates, and images with defects."""
+    """Return errors of the metadata, duplicates, defects, and what looks wrong."""
     errors = study.table("metadata_errors")
     kinds = errors.groupby(["class", "error"]).size().rename("rows").reset_index()
     agreement = page.note("The metadata agree with the images.")
@@ -136,6 +136,7 @@ def defects(study: Study) -> str:
                 TABLES["duplicates"],
             ),
             _listed(study.table("defects"), {}, TABLES["defects"]),
+            _listed(study.table("warnings"), {}, TABLES["warnings"]),
         ]
     )
 

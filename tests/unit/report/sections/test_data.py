@@ -51,7 +51,17 @@ def test_figures_are_saved_under_their_names(study):
 def test_data_without_errors_say_so(study):
     html = data.defects(study)
     assert "The metadata agree with the images." in html
-    assert "Images with defects, which are not used further. None." in html
+    assert (
+        "Images with defects and files that were not read, which are not used further. None."
+        in html
+    )
+    assert "Images, masks or classes that look wrong and are used all the same. None." in html
+
+
+def test_what_looks_wrong_is_listed(changed):
+    warning = ("COVID", "", "most images look inverted")
+    changed._tables["warnings"] = pd.DataFrame([warning], columns=["class", "image", "warning"])
+    assert cells(data.defects(changed))[-3:] == ["COVID", "–", "most images look inverted"]
 
 
 @pytest.mark.parametrize("rows", [20, 21])
