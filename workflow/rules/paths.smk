@@ -88,7 +88,7 @@ for folder in (ROOT, Path.cwd()):
 sys.path[:] = [folder for folder in sys.path if Path(folder).resolve() != ROOT]
 if not IS_MODULE:
     # Nor in the working folder, where a job of a cluster starts Snakemake as a module.
-    os.environ["PYTHONSAFEPATH"] = "1"
+    os.environ.update(PYTHONSAFEPATH="1")
 for folder in ("scripts", "workflow"):
     if str(ROOT / folder) not in sys.path:
         sys.path.append(str(ROOT / folder))
