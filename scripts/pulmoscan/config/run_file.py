@@ -69,12 +69,6 @@ def _check_header(path: str | Path, header: list[str]) -> None:
     if not missing and not unknown:
         return
     expected = f"its columns, between tabs, are {', '.join(COLUMNS)}, and split if you like"
-    found = next((sign for sign in SEPARATORS if sign in "".join(header)), None)
-    if len(header) == 1 and found:
-        raise ValueError(
-            f"{path} lacks the column {missing[0]!r}: {expected}; it has {SEPARATORS[found]} "
-            "instead of tabs, so save it as text separated by tabs"
-        )
     if missing:
         raise ValueError(f"{path} lacks the column {missing[0]!r}: {expected}")
     if not unknown[0]:
@@ -98,6 +92,12 @@ def _cells(path: str | Path) -> dict[int, list[str]]:
     except ValueError as error:
         raise ValueError(f"runs: {path}: {error}") from None
     text = text.replace("\r\n", "\n").replace("\r", "\n")
+    first = text.lstrip().partition("\n")[0]
+    if "\t" not in first and (found := next((sign for sign in SEPARATORS if sign in first), None)):
+        raise ValueError(
+            f"runs: {path} has {SEPARATORS[found]} instead of tabs: "
+            "save it as text separated by tabs"
+        )
     lines = {}
     try:
         rows = csv.reader(io.StringIO(text, newline=""), delimiter="\t", strict=True)

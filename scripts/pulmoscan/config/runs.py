@@ -66,6 +66,7 @@ def select(runs: pd.DataFrame, query: str | None) -> pd.DataFrame:
     """
     if not query or not query.strip():
         return runs
+    query = " ".join(query.splitlines())
     shown = repr(query) if len(query) <= LONGEST else f"{query[:LONGEST]!r}..."
     hint = f"the columns are {', '.join(runs.columns)}, all text, as in \"model == 'mobilenet'\""
     try:

@@ -103,6 +103,7 @@ def test_split_files_are_named_as_they_are_made():
         ("variant in ['full', 'outside']", [3]),
         ("tables.str.contains('more_images')", [2]),
         ("tables == ''", [3]),
+        ("model == 'vgg19' or\n  variant == 'full'\n", [2, 3]),
     ],
 )
 def test_filter_keeps_the_runs_it_names(table, query, kept):
