@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pulmoscan import command
-from pulmoscan.data import audit, findings, measures, raw_table
+from pulmoscan.data import audit, findings, measures, pack, raw_table
 from pulmoscan.storage import arrays, atomic, tables
 
 
@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> None:
     files = raw_table.read(arguments.files)
     found = audit.audit(
         measures.Packed(arguments.images, arguments.masks),
-        tables.read(arguments.decoded, "the packing"),
+        pack.read_decoded(arguments.decoded, raw_table.pairs(files)),
         files,
         raw_table.unread_files(arguments.unread),
         raw_table.metadata_contents(arguments.raw, files),

@@ -17,12 +17,11 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-import pandas as pd
 from pulmoscan import command
-from pulmoscan.data import labelling
+from pulmoscan.data import labelling, packed, samplings
 from pulmoscan.inputs import pixels
 from pulmoscan.networks import classifiers
-from pulmoscan.storage import arrays, tables
+from pulmoscan.storage import tables
 from pulmoscan.storage.atomic import replacing
 
 # Figures of a network in training.json that a classifier does not have.
@@ -41,12 +40,12 @@ NETWORKS_ONLY = (
 def main(argv: Sequence[str]) -> None:
     """Train, and write the folder ``--output``."""
     options = _parse(argv)
-    sampling = pd.read_parquet(options.sampling)
+    sampling = samplings.read(options.sampling)
     labelling.labels_of(sampling, options.sampling)
     train = (sampling["split"] == "train").to_numpy()
-    packed = arrays.NpyFile(options.images), arrays.NpyFile(options.masks)
+    images = packed.opened(options.images, options.masks)
     started = time.perf_counter()
-    values = pixels.apply_to_rows(*packed, sampling["row"].to_numpy(), options.pixels)
+    values = pixels.apply_to_rows(*images, sampling["row"].to_numpy(), options.pixels)
     labels, probabilities = classifiers.predict(
         options.classifier,
         options.seed,

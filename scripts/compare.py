@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pulmoscan import command
-from pulmoscan.results import comparison, published
-from pulmoscan.results.selection import RESAMPLING_TEXT, TEXT
+from pulmoscan.results import comparison, gather, published
+from pulmoscan.results.selection import read_resampling, read_selection
 from pulmoscan.storage import tables
 
 
@@ -36,12 +36,12 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--output", type=Path, required=True, help="TSV table to write")
     arguments = parser.parse_args(argv)
     gathered = comparison.Gathered(
-        tables.read(arguments.selection, "selection", TEXT),
+        read_selection(arguments.selection),
         *(
-            tables.read(path, "gather_table")
-            for path in (arguments.metrics, arguments.per_class, arguments.searches)
+            gather.read(getattr(arguments, name), name)
+            for name in ("metrics", "per_class", "searches")
         ),
-        tables.read(arguments.resampling, "resampling", RESAMPLING_TEXT),
+        read_resampling(arguments.resampling),
     )
     result = comparison.compare(
         arguments.table,

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pulmoscan import command
-from pulmoscan.results import comparison
-from pulmoscan.results.selection import TEXT
+from pulmoscan.results import comparison, gather
+from pulmoscan.results.selection import read_selection
 from pulmoscan.storage import tables
 
 
@@ -22,8 +22,8 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--metrics", type=Path, required=True, help="gathered")
     parser.add_argument("--output", type=Path, required=True, help="TSV table to write")
     arguments = parser.parse_args(argv)
-    selection = tables.read(arguments.selection, "selection", TEXT)
-    metrics = tables.read(arguments.metrics, "gather")
+    selection = read_selection(arguments.selection)
+    metrics = gather.read(arguments.metrics, "metrics")
     tables.write(arguments.output, comparison.runs_table(selection, metrics))
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 from pulmoscan import command
 from pulmoscan.results import dataset_facts
-from pulmoscan.results.selection import RESAMPLING_TEXT
+from pulmoscan.results.selection import read_resampling
 from pulmoscan.storage import tables
 
 
@@ -32,11 +32,8 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--output", type=Path, required=True, help="TSV table to write")
     arguments = parser.parse_args(argv)
     files = {path.stem: path for path in arguments.tables}
-    audit = {
-        name: tables.read(files[name], "the audit", text)
-        for name, text in dataset_facts.TABLES.items()
-    }
-    resampling = tables.read(arguments.resampling, "resampling", RESAMPLING_TEXT)
+    audit = {name: dataset_facts.read(files[name], name) for name in dataset_facts.TABLES}
+    resampling = read_resampling(arguments.resampling)
     resampling = resampling[resampling["split_name"] == arguments.split_name]
     facts = pd.read_csv(arguments.published, sep="\t", dtype=str, keep_default_na=False)
     result = dataset_facts.compare(facts, audit, resampling, arguments.redefined)

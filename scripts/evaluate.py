@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pulmoscan import command
 from pulmoscan.config.runs import TRAINING
+from pulmoscan.data import labelling
 from pulmoscan.results import metrics, scores
 from pulmoscan.storage import tables
 
@@ -22,9 +23,9 @@ from pulmoscan.storage import tables
 def main(argv: Sequence[str]) -> None:
     """Read the predictions of a training and write its tables."""
     arguments = _parse(argv)
-    predictions = tables.read(arguments.predictions, "the training")
-    training = tables.read_json(arguments.training, "the training")
-    common = tables.read(arguments.common, "sampling")
+    predictions = labelling.read_predictions(arguments.predictions)
+    training = scores.read_training(arguments.training)
+    common = tables.read(arguments.common, "the sampling", ("image", "label", "split"))
     threshold = arguments.threshold
     try:
         written = {

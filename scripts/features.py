@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from pulmoscan import command
 from pulmoscan.backends import backend
+from pulmoscan.data import packed
 from pulmoscan.inputs import cached_features, pixels
 from pulmoscan.storage import arrays, disk
 from pulmoscan.storage.atomic import replacing
@@ -49,8 +50,8 @@ def main(argv: Sequence[str]) -> None:
     else:
         print(cached_features.reason_not_kept(described, options.limit_gb))
         rows = rows[:0]
-    packed = arrays.NpyFile(options.images), arrays.NpyFile(options.masks)
-    source = batches.Pixels(*packed, options.pixels, options.network["input_size"])
+    images = packed.opened(options.images, options.masks)
+    source = batches.Pixels(*images, options.pixels, options.network["input_size"])
 
     def read(rows: np.ndarray) -> np.ndarray:
         return pixels.with_channel(source.read(rows))

@@ -17,7 +17,7 @@ from pathlib import Path
 from pulmoscan import command
 from pulmoscan.config import runs
 from pulmoscan.results.gather import TABLES, gather
-from pulmoscan.results.selection import RUN, TEXT
+from pulmoscan.results.selection import RUN, read_selection
 from pulmoscan.storage import tables
 
 
@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--tuned", type=json.loads, default={}, help="variant by tuned model")
     parser.add_argument("--output", type=Path, required=True, help="folder")
     arguments = parser.parse_args(argv)
-    selection = tables.read(arguments.selection, "selection", TEXT)
+    selection = read_selection(arguments.selection)
     made = selection[selection["status"] == RUN]
     if arguments.runs is not None:
         names = [

@@ -18,11 +18,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
 from pulmoscan import command
 from pulmoscan.backends import backend
+from pulmoscan.data import labelling, packed, samplings
 from pulmoscan.explain import gradcam, panels, scores
 from pulmoscan.inputs import pixels
+from pulmoscan.networks import saved
 from pulmoscan.storage import arrays, tables
 from pulmoscan.storage.atomic import replacing
 
@@ -30,23 +31,26 @@ from pulmoscan.storage.atomic import replacing
 def main(argv: Sequence[str]) -> None:
     """Explain the chosen images of a run."""
     options = _parse(argv)
-    labels = scores.labels_of(pd.read_parquet(options.predictions))
-    sampling = pd.read_parquet(options.sampling)
+    predictions = labelling.read_predictions(options.predictions)
+    sampling = samplings.read(options.sampling)
+    labels = scores.labels_of(predictions)
+    if set(predictions["image"]) != set(sampling.loc[sampling["split"] != "train", "image"]):
+        raise ValueError(
+            f"{options.predictions} is not about the images of {options.sampling}: "
+            "remove it and run the training again"
+        )
     chosen = scores.choose(sampling, options.explain)
     if left_out := scores.left_out(sampling, options.explain):
         print(left_out)
     rows = chosen["row"].to_numpy()
-    images = arrays.NpyFile(options.images)[rows]
-    masks = arrays.NpyFile(options.masks)[rows]
+    images, masks = (file[rows] for file in packed.opened(options.images, options.masks))
 
     backend.configure(options.threads)
-    import keras
-
-    explainer = gradcam.Explainer(keras.saving.load_model(options.model, compile=False))
+    explainer = gradcam.Explainer(saved.load(options.model))
     if explainer.classes != len(labels):
         raise ValueError(
             f"{options.model} has {explainer.classes} classes, but {options.predictions} has "
-            f"probabilities of {len(labels)}: they are not of the same run"
+            f"probabilities of {len(labels)}: remove both and run the training again"
         )
     print(f"{len(chosen)} images explained by the layer {explainer.layer.name}")
     shown = pixels.apply(images, masks, options.pixels, explainer.input_size)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pulmoscan import command
+from pulmoscan.results import gather
 from pulmoscan.results.hardest_images import hardest
 from pulmoscan.storage import tables
 
@@ -21,8 +22,8 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--images", type=Path, required=True, help="the audit's table of images")
     parser.add_argument("--output", type=Path, required=True, help="TSV table to write")
     arguments = parser.parse_args(argv)
-    predictions = tables.read(arguments.predictions, "gather")
-    images = tables.read(arguments.images, "the audit")
+    predictions = gather.read(arguments.predictions, "predictions")
+    images = tables.read(arguments.images, "the audit", ("image", "class"), others=["source"])
     tables.write(arguments.output, hardest(predictions, images))
 
 

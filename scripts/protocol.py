@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pulmoscan import command
-from pulmoscan.results import protocols, published
-from pulmoscan.results.selection import RESAMPLING_TEXT, TEXT
+from pulmoscan.results import gather, protocols, published
+from pulmoscan.results.selection import read_resampling, read_selection
 from pulmoscan.storage import tables
 
 
@@ -32,12 +32,12 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--output", type=Path, required=True, help="TSV table to write")
     arguments = parser.parse_args(argv)
     result = protocols.table(
-        tables.read(arguments.selection, "selection", TEXT),
+        read_selection(arguments.selection),
         arguments.models,
         published.without(published.read(arguments.published), arguments.redefined),
-        tables.read(arguments.metrics, "gather"),
-        tables.read(arguments.predictions, "gather"),
-        tables.read(arguments.resampling, "resampling", RESAMPLING_TEXT),
+        gather.read(arguments.metrics, "metrics"),
+        gather.read(arguments.predictions, "predictions"),
+        read_resampling(arguments.resampling),
         arguments.samplings,
     )
     tables.write(arguments.output, result)

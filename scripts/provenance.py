@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 from pulmoscan import command
 from pulmoscan.results import provenance
-from pulmoscan.results.selection import RUN, TEXT
+from pulmoscan.results.selection import RUN, read_selection
 from pulmoscan.storage import tables
 from pulmoscan.storage.atomic import replacing
 
@@ -35,9 +35,9 @@ def main(argv: Sequence[str]) -> None:
     arguments = parser.parse_args(argv)
 
     text = json.dumps(arguments.config, indent=2, sort_keys=True) + "\n"
-    files = tables.read(arguments.raw, "download")
+    files = tables.read(arguments.raw, "the download", ("file", "sha256"), whole=["bytes"])
     record = provenance.record(arguments.config, text, files, arguments.weights)
-    selection = tables.read(arguments.selection, "selection", TEXT)
+    selection = read_selection(arguments.selection)
     benchmarks = provenance.benchmarks_of(
         selection[selection["status"] == RUN], arguments.benchmarks, arguments.shared
     )

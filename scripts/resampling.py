@@ -23,7 +23,8 @@ def main(argv: Sequence[str]) -> None:
     arguments = parser.parse_args(argv)
     counts = []
     for path in arguments.counts:
-        table = tables.read(path, "the sampling", samplings.TEXT_COLUMNS)
+        text, whole = samplings.TEXT_COLUMNS, ("asked", "got")
+        table = tables.read(path, "the sampling", text, whole=whole)
         table.insert(0, "split_name", path.parent.name)
         counts.append(table)
     tables.write(arguments.output, pd.concat(counts, ignore_index=True))

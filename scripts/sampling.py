@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pulmoscan import command
-from pulmoscan.data import samplings
+from pulmoscan.data import samplings, splits
 from pulmoscan.storage import tables
 
 
@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--counts", type=Path, required=True, help="TSV table to write")
     arguments = parser.parse_args(argv)
     name, settings = arguments.name, arguments.settings
-    split = tables.read(arguments.split, "the split")
+    split = splits.read(arguments.split)
     images, counts = samplings.select(name, split, settings, **arguments.shares)
     shortfall = counts["shortfall"].iloc[0]
     if shortfall and arguments.on_shortfall == "fail":

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pulmoscan import command
 from pulmoscan.config import run_file
-from pulmoscan.results.selection import RESAMPLING_TEXT, selection
+from pulmoscan.results.selection import read_resampling, selection
 from pulmoscan.storage import tables
 
 
@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> None:
         arguments.folds,
         arguments.samplings,
         arguments.kinds,
-        tables.read(arguments.resampling, "resampling", RESAMPLING_TEXT),
+        read_resampling(arguments.resampling),
     )
     tables.write(arguments.output, table)
 

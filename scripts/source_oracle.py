@@ -18,6 +18,7 @@ from pulmoscan.results.metrics import wilson
 from pulmoscan.results.source_oracle import score
 from pulmoscan.storage import tables
 
+TEXT = ["label", "split"]
 COLUMNS = ["split_name", "sampling", "sources", "n_test", "accuracy", "low", "high"]
 
 
@@ -29,7 +30,9 @@ def main(argv: Sequence[str]) -> None:
     arguments = parser.parse_args(argv)
     rows = []
     for path in arguments.samplings:
-        sources, n_test, accuracy = score(tables.read(path, "sampling"))
+        sources, n_test, accuracy = score(
+            tables.read(path, "the sampling", TEXT, others=["source"])
+        )
         key = (path.parent.name, path.stem)
         rows.append((*key, sources, n_test, accuracy, *wilson(accuracy, n_test)))
     tables.write(arguments.output, pd.DataFrame(rows, columns=COLUMNS))

@@ -20,8 +20,8 @@ from pathlib import Path
 from pulmoscan import command
 from pulmoscan.backends import backend
 from pulmoscan.config import stages
-from pulmoscan.data import labelling
-from pulmoscan.storage import checkpoint, tables
+from pulmoscan.data import labelling, samplings
+from pulmoscan.storage import checkpoint
 from pulmoscan.storage.progress import sayer
 from pulmoscan.training import features, found, identity, options, record
 
@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> None:
     settings = arguments.training
     planned = stages.resolve(settings, arguments.unfreeze)
     kept = features.for_stages(arguments.features, planned, arguments.augment is not None)
-    sampling = tables.read(arguments.sampling, "the sampling")
+    sampling = samplings.read(arguments.sampling)
     labels = labelling.labels_of(sampling, arguments.sampling)
     # A head on float32 features has nothing to gain, and the saved network stays float32.
     precision = "off" if features.only_heads(planned, kept) else settings["mixed_precision"]

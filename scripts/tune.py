@@ -21,7 +21,7 @@ from functools import partial
 from pulmoscan import command
 from pulmoscan.backends import backend
 from pulmoscan.config import stages
-from pulmoscan.data import labelling
+from pulmoscan.data import labelling, samplings
 from pulmoscan.storage import tables
 from pulmoscan.storage.atomic import replacing
 from pulmoscan.storage.progress import sayer
@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> None:
     arguments = _parse(argv)
     file = arguments.features.get("0")
     described = None if file is None else features.for_search(file)
-    sampling = tables.read(arguments.sampling, "the sampling")
+    sampling = samplings.read(arguments.sampling)
     labels = labelling.labels_of(sampling, arguments.sampling)
     settings = arguments.training
     # A head on float32 features has nothing to gain.

@@ -1,8 +1,12 @@
-"""The labels of a sampling, which a network or a classifier learns to tell apart."""
+"""The labels of a sampling, which a network or a classifier learns to tell apart and predicts."""
 
 from pathlib import Path
 
 import pandas as pd
+
+from pulmoscan.storage import tables
+
+PROBABILITY = "p_"  # before a label: the column of its probabilities
 
 
 def labels_of(sampling: pd.DataFrame, path: str | Path) -> list[str]:
@@ -31,3 +35,22 @@ def labels_of(sampling: pd.DataFrame, path: str | Path) -> list[str]:
             + (f", but has images of {', '.join(unknown)}" if unknown else ": two are needed")
         )
     return classes
+
+
+def read_predictions(path: str | Path) -> pd.DataFrame:
+    """Return ``image, split, label, p_<label>...`` of the images that a training predicted.
+
+    Raises ``OSError`` or ``ValueError`` for a file that is missing or damaged.
+    """
+
+    def check(table: pd.DataFrame) -> None:
+        if strangers := sorted(set(table["split"]) - {"validation", "test"}):
+            raise ValueError(f"it has images of {strangers[0]!r}")
+        values = table.filter(regex=f"^{PROBABILITY}")
+        if len(table) and not len(values.columns):
+            raise ValueError(f"it has no column {PROBABILITY}<label>")
+        for name in values:
+            if values[name].dtype.kind != "f" or not values[name].between(0, 1).all():
+                raise ValueError(f"not all cells of its column {name!r} are from 0 to 1")
+
+    return tables.read(path, "the training", ("image", "split", "label"), then=check)

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pulmoscan.data import duplicates, intensity, plausibility
+from pulmoscan.data import duplicates, intensity, packed, plausibility
 from pulmoscan.data.layout import CLASSES
-from pulmoscan.storage import arrays
 
 BLOCK = 128  # images in a block
 
@@ -57,18 +56,9 @@ class Packed:
 
     def check(self, count: int) -> None:
         """Raise ``ValueError`` unless both are complete arrays of ``count`` images of one size."""
-        images, masks = arrays.NpyFile(self.images), arrays.NpyFile(self.masks)
-        for stored in (images, masks):
+        for stored in packed.opened(self.images, self.masks):
             if len(stored) != count:
-                raise ValueError(
-                    f"{stored.path} has {len(stored)} images, the table of decoded images {count}: "
-                    "run the packing again"
-                )
-            if stored.dtype != np.uint8 or stored.shape != (count, *images.shape[1:2] * 2):
-                raise ValueError(
-                    f"{stored.path} holds {stored.dtype} of shape {stored.shape}, not the packed "
-                    "images or masks: run the packing again"
-                )
+                raise stored.damaged(f"{len(stored):,} images, of {count:,} that were decoded")
 
     def measure(self, decoded: pd.DataFrame, map_: Callable = map) -> Measured:
         """Read every packed image once.

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pulmoscan.data import depth, layout, png, radiographs, raw_table
-from pulmoscan.storage import arrays
+from pulmoscan.storage import arrays, reading, tables
 
 BLOCK = 8  # pairs that a thread decodes and writes at a time
 SYNCED = 32  # blocks between two waits for the disk
@@ -106,6 +106,7 @@ def pack(
 def _highest(raw: Path, file: raw_table.RawFile) -> int:
     """Return the highest value of an image with 16 bits per channel, 0 for any other file."""
     try:
+        reading.regular(raw / file.path, "the download")
         with (raw / file.path).open("rb") as stream:
             start = stream.read(32)
     except OSError:  # reported where the file is read
@@ -117,6 +118,30 @@ def _misfiled(pair: raw_table.Pair) -> list[str]:
     """Return what is wrong if name and folder state two classes."""
     named = layout.class_of_image(pair.name)
     return [] if named == pair.class_name else [f"named {named}, lies in {pair.class_name}"]
+
+
+def read_decoded(path: Path, pairs: Sequence[raw_table.Pair]) -> pd.DataFrame:
+    """Return the table of `pack` from its file.
+
+    Raises ``OSError`` or ``ValueError`` for a file that is missing or damaged, or that is not about
+    these pairs in their order: the rows of the packed arrays have no other names.
+    """
+    kinds = COLUMNS | dict.fromkeys(("image", "class", "sha256", "defects"), "str")
+
+    def of(kind: str) -> list[str]:
+        return [name for name, held in kinds.items() if held.startswith(kind)]
+
+    def check(table: pd.DataFrame) -> None:
+        for name in of("bool"):
+            if name not in table or table[name].dtype != bool:
+                raise ValueError(f"not all cells of its column {name!r} are true or false")
+        listed = [(pair.name, pair.class_name, pair.image.sha256) for pair in pairs]
+        found = table[["image", "class", "sha256"]].itertuples(index=False, name=None)
+        if list(found) != listed:
+            raise ValueError("it does not list the images of raw.tsv in their order")
+
+    text, numbers, whole = of("str"), of("float"), of("int")
+    return tables.read(path, "the packing", text, numbers, whole, then=check)
 
 
 def _write_at(file: BinaryIO, position: int, rows: np.ndarray) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from pulmoscan.data import unread
 from pulmoscan.data.layout import CLASSES, METADATA_SUFFIX
-from pulmoscan.storage import tables
+from pulmoscan.storage import reading, tables
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ def content(raw: Path, file: RawFile) -> bytes:
         ValueError: its SHA-256 is not the one that the download listed.
     """
     path = raw / file.path
+    reading.regular(path, "the download")
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -5,16 +5,35 @@ by part, and no test image of one run trains another.
 """
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from pulmoscan.data.layout import CLASSES
 from pulmoscan.data.splits import PARTS, part_sizes, unbalanced
+from pulmoscan.storage import tables
 
 COLUMNS = ("row", "image", "class", "label", "source", "group", "split")
 COUNT_COLUMNS = ("sampling", "class", "label", "split", "asked", "got", "shortfall")
 TEXT_COLUMNS = ("sampling", "class", "label", "split", "shortfall")  # of the counts
+
+
+def read(path: str | Path) -> pd.DataFrame:
+    """Return the images of a sampling, as `select` chose them.
+
+    Raises ``OSError`` or ``ValueError`` for a file that is missing or damaged.
+    """
+
+    def check(table: pd.DataFrame) -> None:
+        if strangers := sorted(set(table["split"]) - set(PARTS)):
+            raise ValueError(f"it has images of {strangers[0]!r}")
+        for name in ("row", "image"):
+            if (twice := table[name].duplicated()).any():
+                raise ValueError(f"it has the {name} {table[name][twice].iloc[0]} twice")
+
+    text = ("image", "label", "split")
+    return tables.read(path, "the sampling", text, whole=["row"], then=check)
 
 
 def select(

@@ -8,6 +8,7 @@ of images find their part is in `placing`.
 
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import pandas as pd
 
 from pulmoscan.data import placing
 from pulmoscan.data.layout import CLASSES, canonical_class
+from pulmoscan.storage import tables
 
 PARTS = ("train", "validation", "test")
 COLUMNS = ("row", "image", "class", "source", "group", "split", "rank")
@@ -25,6 +27,37 @@ COLUMNS = ("row", "image", "class", "source", "group", "split", "rank")
 ENOUGH = 5
 
 SMALL = 0.05  # of a class: with less for training or validation, a split is what is wrong
+
+
+def read_images(path: str | Path, *, unchanged: bool = True) -> pd.DataFrame:
+    """Return the audit's table of images; ``unchanged`` is that of `tables.read`.
+
+    Raises ``OSError`` or ``ValueError`` for a file that is missing or damaged.
+    """
+    text = ("image", "class", "source", "defects")
+    return tables.read(path, "the audit", text, then=_check_images, unchanged=unchanged)
+
+
+def read(path: str | Path) -> pd.DataFrame:
+    """Return a table of `assign` from its file.
+
+    Raises ``OSError`` or ``ValueError`` for a file that is missing or damaged.
+    """
+
+    def check(table: pd.DataFrame) -> None:
+        _check_images(table)
+        if strangers := sorted(set(table["split"]) - set(PARTS)):
+            raise ValueError(f"it has images of {strangers[0]!r}")
+
+    text = ("image", "class", "source", "group", "split")
+    return tables.read(path, "the split", text, whole=["row", "rank"], then=check)
+
+
+def _check_images(table: pd.DataFrame) -> None:
+    if strangers := sorted(set(table["class"]) - set(CLASSES)):
+        raise ValueError(f"it has images of a class {strangers[0]!r}")
+    if (twice := table["image"].duplicated()).any():
+        raise ValueError(f"it has the image {table['image'][twice].iloc[0]} twice")
 
 
 def expand(schemes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from pulmoscan.inputs import augmentation, cached_features, pixels
+from pulmoscan.storage import reading
 from pulmoscan.storage.arrays import NpyFile
 
 # Bytes of pixels that are computed once; above, they are computed by batch. A constant, so that
@@ -79,14 +80,16 @@ class Features:
 
         Raises ``ValueError`` where the three files do not belong together.
         """
-        values = NpyFile(path)
-        rows = np.load(cached_features.rows_file(path), allow_pickle=False)
-        tensors = cached_features.description(path)["tensors"]
+        values = NpyFile(path, cached_features.STAGE)
+        reading.check(path, cached_features.STAGE)
+        rows = cached_features.rows(path)
+        description = cached_features.description(path)
+        tensors, dtype = description["tensors"], description["dtype"]
         described = (len(rows), sum(cached_features.sizes(tensors)))
-        if values.shape != described:
-            raise ValueError(
-                f"{path} has the shape {values.shape}, but the files beside it describe "
-                f"{described}: run the features stage again"
+        if (values.shape, values.dtype) != (described, dtype):
+            raise values.damaged(
+                f"{values.dtype} of shape {values.shape}, but the files beside it describe "
+                f"{dtype} of shape {described}"
             )
         return cls(values, rows, tensors)
 

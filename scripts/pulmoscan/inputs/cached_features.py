@@ -4,7 +4,6 @@ No Keras here: a script reads the description before it decides how the backend 
 """
 
 import hashlib
-import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from pulmoscan.storage import arrays, progress
+from pulmoscan.storage import arrays, progress, tables
 
 if TYPE_CHECKING:
     import keras
 
+STAGE = "features"
+DESCRIBED = {"tensors": list, "bytes": int, "dtype": str, "kept": bool, "sha256": str}
 PROGRESS_EVERY = 30  # seconds between two lines
 
 
@@ -33,12 +33,32 @@ def description_file(path: Path) -> Path:
 
 
 def description(path: Path) -> dict:
-    """Return the description of the features in ``path``; raise ``OSError`` without one."""
-    file = description_file(path)
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise OSError(f"cannot read {file}: {error.strerror}") from None
+    """Return the description of the features in ``path``; see `describe`.
+
+    Raises ``OSError`` or ``ValueError`` where there is none, or a damaged one.
+    """
+
+    def check(described: dict) -> None:
+        for tensor in described["tensors"]:
+            tables.check_keys(tensor, {"layer": str, "shape": list})
+            if not all(type(side) is int and side > 0 for side in tensor["shape"]):
+                raise ValueError(f"a tensor has the shape {tensor['shape']!r:.40}")
+
+    return tables.read_json(description_file(path), STAGE, DESCRIBED, then=check)
+
+
+def rows(path: Path) -> np.ndarray:
+    """Return the rows of the packed arrays that features belong to (n int64, ascending).
+
+    Raises ``OSError`` or ``ValueError`` where there is no such file, or a damaged one.
+    """
+    file = arrays.NpyFile(rows_file(path), STAGE)
+    if len(file.shape) != 1 or file.dtype != np.int64:
+        raise file.damaged(f"{file.dtype} of shape {file.shape} are not rows of the packed arrays")
+    values = file[np.arange(len(file))]
+    if len(values) and (values[0] < 0 or (np.diff(values) <= 0).any()):
+        raise file.damaged("its rows are not in order")
+    return values
 
 
 def sizes(tensors: Sequence[Mapping]) -> list[int]:
@@ -88,15 +108,15 @@ def reason_not_kept(described: Mapping, limit_gb: float) -> str:
     )
 
 
-def union_of_rows(samplings: Sequence[Path]) -> np.ndarray:
+def union_of_rows(paths: Sequence[Path]) -> np.ndarray:
     """Return the rows of the packed arrays that any sampling holds, sorted, int64.
 
     Raises ``ValueError`` when they hold none.
     """
-    tables = [pd.read_parquet(path, columns=["row"])["row"].to_numpy() for path in samplings]
-    rows = np.unique(np.concatenate(tables)).astype(np.int64)
+    read = [tables.read(path, "the sampling", whole=["row"])["row"] for path in paths]
+    rows = np.unique(np.concatenate(read)).astype(np.int64)
     if not rows.size:
-        raise ValueError(f"no image in {', '.join(map(str, samplings))}: the data do not fill them")
+        raise ValueError(f"no image in {', '.join(map(str, paths))}: the data do not fill them")
     return rows
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pulmoscan.inputs.pixels import GREY_LEVELS
 from pulmoscan.networks import backbones, heads, layers
+from pulmoscan.storage import reading
 
 if TYPE_CHECKING:
     import keras
@@ -116,6 +117,7 @@ def _backbone(
     grey = keras.Input((size, size, 1), name="grey")
     backbone = backbones.build(name, arguments, size, backbones.prepare(grey, name))
     if weights is not None:
+        reading.check(weights, "weights")
         backbones.load_weights(backbone, name, arguments, weights)
     base = [layer for layer in backbone.layers if layer.name not in PREPARATION]
     return grey, base, backbone.output

@@ -2,20 +2,27 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pandas as pd
 
 from pulmoscan.data import collections
+from pulmoscan.data.describe import ALL
+from pulmoscan.data.layout import CLASSES
 from pulmoscan.results.published import NOT_COMPARED, number
+from pulmoscan.storage import tables
 
-# The tables of the audit that hold facts, and their columns of text.
+# The tables of the audit that hold facts, with their columns of text and of numbers.
 TABLES = {
-    "classes": ["class"],
-    "modes": ["class", "mode"],
-    "sources": ["source"],
-    "class_by_source": ["source"],
-    "useful_area": ["class"],
-    "intensity": ["class", "region"],
+    "classes": (["class"], ["images", "share"]),
+    "modes": (["class", "mode"], ["images"]),
+    "sources": (["source"], ["share"]),
+    "class_by_source": (["source"], CLASSES),
+    "useful_area": (["class"], ["mean"]),
+    "intensity": (
+        ["class", "region"],
+        ["mean_of_means", "sd_of_means", "mean_of_sds", "sd_of_sds"],
+    ),
 }
 COLUMNS = [
     "fact",
@@ -52,6 +59,27 @@ COUNTS = {
 
 class NotMeasuredError(ValueError):
     """The tables do not hold what a fact is about; the message says what is missing."""
+
+
+def read(path: Path, name: str) -> pd.DataFrame:
+    """Return one of the `TABLES` from its file.
+
+    Raises ``OSError`` or ``ValueError`` for a file that is missing or damaged.
+    """
+    text, numbers = TABLES[name]
+
+    def check(table: pd.DataFrame) -> None:
+        keys = [column for column in text if column in ("class", "region")]
+        if keys and name != "modes":
+            needed = pd.MultiIndex.from_product(
+                [{"class": (*CLASSES, ALL), "region": ("full", "lungs")}[key] for key in keys]
+            )
+            there = pd.MultiIndex.from_frame(table[keys])
+            if len(missing := needed.difference(there)) or there.has_duplicates:
+                row = " ".join(missing[0]) if len(missing) else "a class"
+                raise ValueError(f"it does not have one row for {row}")
+
+    return tables.read(path, "the audit", text, numbers, then=check)
 
 
 def measure(

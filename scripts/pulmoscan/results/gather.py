@@ -1,14 +1,16 @@
 """What all selected runs gave, each kind of it as one table with the key of a training first."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from pulmoscan.config import runs
+from pulmoscan.data import labelling
 from pulmoscan.results import metrics, scores
 from pulmoscan.storage import tables
+from pulmoscan.training import found
 
 KEY = runs.TRAINING
 SEARCH = ["split_name", "model", "variant"]  # the key of a search
@@ -42,6 +44,24 @@ def gather(
     return table[[*key, *(column for column in table if column not in key)]]
 
 
+def read(path: Path, name: str, *, unchanged: bool = True) -> pd.DataFrame:
+    """Return a gathered table from its file; ``unchanged`` is that of `tables.read`.
+
+    Raises ``OSError`` or ``ValueError`` for a file that is missing or damaged.
+    """
+    _, key = TABLES[name]
+    text, numbers = CONTENT[name]
+
+    def check(table: pd.DataFrame) -> None:
+        if len(table):  # else there is the key alone
+            tables.check_columns(table, text, numbers, {"seed"}.intersection(key))
+            if name == "predictions" and not pd.api.types.is_bool_dtype(table["correct"]):
+                raise ValueError("it does not say which predictions are correct")
+
+    key_text = [column for column in key if column != "seed"]
+    return tables.read(path, "gather", key_text, then=check, unchanged=unchanged)
+
+
 def folder(results: Path, run: tuple) -> Path:
     """Return where the files of a training lie; ``run`` has the attributes of its key."""
     name = runs.name(run.model, run.unfreeze, run.variant)
@@ -51,9 +71,12 @@ def folder(results: Path, run: tuple) -> Path:
 def _predictions(selection: pd.DataFrame, _: Mapping, results: Path) -> Iterator[pd.DataFrame]:
     for run in selection.itertuples():
         place = folder(results, run)
-        predictions = tables.read(place / "predictions.parquet", "the training")
+        predictions = labelling.read_predictions(place / "predictions.parquet")
         threshold = _metrics(place)["threshold"].item()
-        predicted = metrics.predicted(predictions, None if pd.isna(threshold) else threshold)
+        try:
+            predicted = metrics.predicted(predictions, None if pd.isna(threshold) else threshold)
+        except ValueError as error:
+            raise ValueError(f"{place / 'predictions.parquet'}: {error}") from error
         answers = predictions[["image", "split", "label"]].assign(
             predicted=predicted, correct=predicted == predictions["label"]
         )
@@ -63,11 +86,23 @@ def _predictions(selection: pd.DataFrame, _: Mapping, results: Path) -> Iterator
 
 def _history(selection: pd.DataFrame, _: Mapping, results: Path) -> Iterator[pd.DataFrame]:
     for run in selection[selection["kind"] != CLASSIFIER].itertuples():
-        yield _keyed(tables.read(folder(results, run) / "history.tsv", "the training"), run)
+        _, numbers = CONTENT["history"]
+        path = folder(results, run) / "history.tsv"
+        yield _keyed(tables.read(path, "the training", numbers=numbers), run)
 
 
 def _metrics(place: Path) -> pd.DataFrame:
-    return tables.read(place / "metrics.tsv", "evaluate", [*_KEY_TEXT, "first_trained"])
+    """Return the one row of metrics of a training."""
+
+    def check(table: pd.DataFrame) -> None:
+        if len(table) != 1:
+            raise ValueError(f"it has {len(table)} rows and not one")
+        table.astype(dict.fromkeys(scores.COUNTS, "Int64"))
+
+    text, numbers = CONTENT["metrics"]
+    return tables.read(
+        place / "metrics.tsv", "evaluate", [*_KEY_TEXT, *text], numbers, ["seed"], then=check
+    )
 
 
 def _all_metrics(selection: pd.DataFrame, _: Mapping, results: Path) -> Iterator[pd.DataFrame]:
@@ -78,24 +113,36 @@ def _all_metrics(selection: pd.DataFrame, _: Mapping, results: Path) -> Iterator
         yield _metrics(folder(results, run)).astype(shares | whole)
 
 
-def _evaluated(file: str, *text: str, **types: str) -> Callable[..., Iterator[pd.DataFrame]]:
-    """Return a reader of one of the tables of ``evaluate``, whose rows have their key already."""
+def _evaluated(name: str, *flags: str, whole: Sequence[str] = ()) -> Callable:
+    """Return a reader of one of the tables of ``evaluate``, whose rows have their key already.
+
+    ``flags`` are columns of truth values; numbers in ``whole`` are whole, but some may be missing.
+    """
+    text, numbers = CONTENT[name]
+    types = dict.fromkeys(flags, "bool") | dict.fromkeys(whole, "Int64")
 
     def read(selection: pd.DataFrame, _: Mapping, results: Path) -> Iterator[pd.DataFrame]:
+        def check(table: pd.DataFrame) -> None:
+            if len(table):
+                tables.check_columns(table.astype(types), numbers=numbers, whole=["seed"])
+            if any(len(table) and table[flag].dtype != bool for flag in flags):
+                raise ValueError(f"{' or '.join(flags)} is neither True nor False")
+
         for run in selection.itertuples():
-            part = tables.read(folder(results, run) / file, "evaluate", [*_KEY_TEXT, *text])
-            yield part.astype({name: kind for name, kind in types.items() if len(part)})
+            path = folder(results, run) / f"{name}.tsv"
+            part = tables.read(path, "evaluate", [*_KEY_TEXT, *text], then=check)
+            yield part.astype(types) if len(part) else part
 
     return read
 
 
 def _explained(selection: pd.DataFrame, _: Mapping, results: Path) -> Iterator[pd.DataFrame]:
-    text = ["image", "class", "label", "split", "target", "predicted"]
+    text, numbers = CONTENT["explained"]
     of_images = selection[selection["kind"] == NETWORK]
     for run in of_images.drop_duplicates(_KEY_TEXT).itertuples():
         place = results / "explain" / run.split_name
         place /= runs.name(run.model, run.unfreeze, run.variant)
-        yield _keyed(tables.read(place / "scores.tsv", "gradcam", text), run)
+        yield _keyed(tables.read(place / "scores.tsv", "gradcam", text, numbers), run)
 
 
 def _searched(
@@ -111,18 +158,24 @@ def _searched(
 
 def _searches(selection: pd.DataFrame, tuned: Mapping, results: Path) -> Iterator[pd.DataFrame]:
     for key, place in _searched(selection, tuned, results):
-        found = tables.read_json(place / "best.json", "tune")["hyperparameters"]
+        chosen = found.read_best(place / "best.json")["hyperparameters"]
         values = [
-            value if isinstance(value, str) else json.dumps(value) for value in found.values()
+            value if isinstance(value, str) else json.dumps(value) for value in chosen.values()
         ]
-        yield pd.DataFrame(key | {"setting": list(found), "value": values})
+        yield pd.DataFrame(key | {"setting": list(chosen), "value": values})
 
 
 def _trials(selection: pd.DataFrame, tuned: Mapping, results: Path) -> Iterator[pd.DataFrame]:
     for key, place in _searched(selection, tuned, results):
-        best = tables.read_json(place / "best.json", "tune")
-        trials = tables.read(place / "trials.tsv", "tune", ["trial", "status"])
+        best = found.read_best(place / "best.json")
         names = list(best["hyperparameters"])
+        text, numbers = CONTENT["trials"]
+
+        def check(table: pd.DataFrame, names: Sequence[str] = names) -> None:
+            if lacking := [name for name in names if name not in table]:
+                raise ValueError(f"it has no column {lacking[0]!r}")
+
+        trials = tables.read(place / "trials.tsv", "tune", text[:2], numbers, then=check)
         yield trials.drop(columns=names).assign(
             **key,
             hyperparameters=[
@@ -136,22 +189,42 @@ def _keyed(table: pd.DataFrame, run: tuple) -> pd.DataFrame:
     return table.assign(**{name: getattr(run, name) for name in KEY})
 
 
+# What each table holds beside its key: columns of text, and of numbers.
+_COUNTED = ("support", "tp", "fn", "fp", "tn")
+CONTENT: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
+    "predictions": (["image", "split", "label", "predicted"], []),
+    "history": (
+        [],
+        ["epoch", "stage", "accuracy", "loss", "val_accuracy", "val_loss", "learning_rate"],
+    ),
+    "stages": (
+        ["stage_unfreeze"],
+        ["stage", "epochs", "learning_rate", "trainable_parameters"],
+    ),
+    "metrics": (["first_trained"], [name for name in scores.METRICS if name != "first_trained"]),
+    "per_class": (
+        ["split", "label"],
+        ["precision", "recall", "specificity", "f1", *_COUNTED],
+    ),
+    "confusion": (["split", "label", "predicted"], ["images"]),
+    "explained": (
+        ["image", "class", "label", "split", "target", "predicted"],
+        ["energy_in_lungs", "lung_area"],
+    ),
+    "searches": (["setting", "value"], []),
+    "trials": (
+        ["trial", "status", "hyperparameters"],
+        ["bracket", "round", "epochs", "val_accuracy", "val_loss", "seconds"],
+    ),
+}
 # The tables by name: how their rows are read, and the columns of their key.
 TABLES: Mapping[str, tuple[Callable[..., Iterator[pd.DataFrame]], list[str]]] = {
     "predictions": (_predictions, KEY),
     "history": (_history, KEY),
-    "stages": (_evaluated("stages.tsv", "stage_unfreeze", cached="bool", augmented="bool"), KEY),
+    "stages": (_evaluated("stages", "cached", "augmented"), KEY),
     "metrics": (_all_metrics, KEY),
-    "per_class": (
-        _evaluated(
-            "per_class.tsv",
-            "split",
-            "label",
-            **dict.fromkeys(("support", "tp", "fn", "fp", "tn"), "Int64"),
-        ),
-        KEY,
-    ),
-    "confusion": (_evaluated("confusion.tsv", "split", "label", "predicted"), KEY),
+    "per_class": (_evaluated("per_class", whole=_COUNTED), KEY),
+    "confusion": (_evaluated("confusion"), KEY),
     "explained": (_explained, KEY),
     "searches": (_searches, SEARCH),
     "trials": (_trials, SEARCH),

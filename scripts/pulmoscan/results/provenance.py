@@ -88,7 +88,8 @@ def weights(records: Sequence[Path]) -> dict[str, str]:
 
     ``records`` are the one-row tables that ``weights.py`` writes.
     """
-    read = [pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False) for path in records]
+    text = ("backbone", "source", "file", "sha256")
+    read = [tables.read(path, "weights", text) for path in records]
     return {
         f"weights of {row.backbone}": f"{row.sha256} ({row.file})" if row.sha256 else row.source
         for table in read

@@ -1,10 +1,12 @@
 """The scores of one training, and how it was trained, as tables without its key."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pandas as pd
 
 from pulmoscan.results import metrics
+from pulmoscan.storage import tables
 
 METRICS = [
     "val_accuracy",
@@ -48,6 +50,39 @@ STAGES = [
     "cached",
     "augmented",
 ]
+
+
+# What ``training.json`` holds of a training and of each of its stages.
+NUMBER = int | float
+TRAINING = {
+    "n_train": int,
+    "seconds": NUMBER,
+    "first_trained": str | None,
+    "trained_layers": list | None,
+    "stages": list | None,
+    "augmented": bool | None,
+    **dict.fromkeys(("epochs", "trainable_parameters", "parameters", "cached"), int | None),
+}
+STAGE = {
+    "unfreeze": str,
+    "epochs": int,
+    "learning_rate": NUMBER,
+    "trainable_parameters": int,
+    "cached": bool,
+}
+
+
+def read_training(path: str | Path) -> dict:
+    """Return what a training recorded about itself.
+
+    Raises ``OSError`` or ``ValueError`` for a file that is missing or damaged.
+    """
+
+    def check(training: dict) -> None:
+        for stage in training.get("stages") or []:
+            tables.check_keys(stage, STAGE)
+
+    return tables.read_json(path, "the training", TRAINING, then=check)
 
 
 def metrics_row(

@@ -1,10 +1,12 @@
 """Which runs of the run table are made, and why the others are not."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import pandas as pd
 
 from pulmoscan.config import runs
+from pulmoscan.storage import tables
 
 RUN, NOT_RUN = "run", "not_run"
 COLUMNS = [*runs.TRAINING, "split", "tables", "kind", "selected", "status", "reason"]
@@ -12,6 +14,28 @@ TEXT = ["split_name", *runs.NAME, "split", "tables", "kind", "status", "reason"]
 # Columns of text in the table of resampling.
 RESAMPLING_TEXT = ["split_name", "sampling", "class", "label", "split", "shortfall"]
 LEFT_OUT = "left out by run_filter"
+
+
+def read_selection(path: str | Path, *, unchanged: bool = True) -> pd.DataFrame:
+    """Return what `selection` returned, from its file; ``unchanged`` is that of `tables.read`.
+
+    Raises ``OSError`` or ``ValueError`` for a file that is missing or damaged.
+    """
+
+    def check(table: pd.DataFrame) -> None:
+        told = table["status"].isin([RUN, NOT_RUN]).all() and "selected" in table
+        if len(table) and not (told and pd.api.types.is_bool_dtype(table["selected"])):
+            raise ValueError("it does not say of every run whether it is made")
+
+    return tables.read(path, "selection", TEXT, whole=["seed"], then=check, unchanged=unchanged)
+
+
+def read_resampling(path: str | Path) -> pd.DataFrame:
+    """Return the images that samplings asked for and got.
+
+    Raises ``OSError`` or ``ValueError`` for a file that is missing or damaged.
+    """
+    return tables.read(path, "resampling", RESAMPLING_TEXT, whole=["asked", "got"])
 
 
 def selection(

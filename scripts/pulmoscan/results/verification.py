@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
 from pulmoscan.config import runs
-from pulmoscan.results.selection import RUN, TEXT
+from pulmoscan.results.selection import RUN, read_selection
 from pulmoscan.storage import digests, reading, records, tables
 from pulmoscan.storage.progress import Progress
 
@@ -78,7 +78,7 @@ def is_selected(results: Path) -> Callable[[PurePosixPath], bool]:
     Everything is where the selection of runs cannot be read.
     """
     try:
-        table = tables.read(results / SELECTION, "selection", TEXT, unchanged=False)
+        table = read_selection(results / SELECTION, unchanged=False)
         made = table[table["status"] == RUN]
         names = {
             PurePosixPath(run.split_name, runs.name(run.model, run.unfreeze, run.variant))

@@ -14,6 +14,8 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from pulmoscan.storage import reading
+
 
 def begin(file: BinaryIO, dtype: DTypeLike, shape: tuple[int, ...]) -> None:
     """Write the header of an `.npy` file of the given type and final shape."""
@@ -44,7 +46,8 @@ def write(path: Path, array: np.ndarray) -> None:
 class NpyFile:
     """The array in an `.npy` file, of which rows are read when they are asked for.
 
-    ``file[rows]``, with one index or a sequence of them, returns the rows as NumPy does.
+    ``file[rows]``, with one index or a sequence of them, returns the rows as NumPy does; a row that
+    is not there is a ``ValueError``. ``stage`` is what wrote the file, for messages.
 
     Attributes:
         path: the file.
@@ -56,27 +59,31 @@ class NpyFile:
         ValueError: it is not an array in C order, or not as long as its header says.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, stage: str) -> None:
+        self.path, self._again = Path(path), f"remove it and run {stage} again"
+        reading.regular(path, stage)
         try:
             # Unbuffered: `__getitem__` reads from the descriptor.
             self._file = self.path.open("rb", buffering=0)
         except OSError as error:
-            raise OSError(f"cannot read {self.path}: {error.strerror}") from None
+            raise OSError(f"cannot read {self.path}: {error.strerror}; {self._again}") from None
         try:
             version = np.lib.format.read_magic(self._file)
             if version != (1, 0):
                 raise ValueError(f"version {version[0]}.{version[1]}")
             self.shape, by_column, self.dtype = np.lib.format.read_array_header_1_0(self._file)
         except (ValueError, SyntaxError, tokenize.TokenError) as error:
-            reason = str(error).splitlines()[0]
-            raise ValueError(f"{self.path} is not an array that can be read: {reason}") from None
-        if by_column or self.dtype.hasobject or min(self.shape, default=-1) < 0:
-            raise ValueError(f"{self.path} is not an array of numbers in C order")
+            raise self.damaged(str(error).splitlines()[0]) from None
+        if by_column or self.dtype.kind not in "iufb" or min(self.shape, default=-1) < 0:
+            raise self.damaged("not an array of numbers in C order")
         self._start = self._file.tell()
         self._row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
         if os.fstat(self._file.fileno()).st_size != self._start + len(self) * self._row_bytes:
-            raise ValueError(f"{self.path} is not as long as its header says: it is damaged")
+            raise self.damaged("it is not as long as its header says")
+
+    def damaged(self, reason: str) -> ValueError:
+        """Return the error that says why the file is not what it should be, and what to do."""
+        return ValueError(f"{self.path} is damaged ({reason}): {self._again}")
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -84,7 +91,7 @@ class NpyFile:
     def __getitem__(self, rows: ArrayLike) -> np.ndarray:
         indices = np.asarray(rows)
         if indices.size and not -1 < indices.min() <= indices.max() < len(self):
-            raise IndexError(f"{self.path} has {len(self)} rows, but {rows} was asked for")
+            raise self.damaged(f"it has no row {indices.max()}, only {len(self):,}")
         values = np.empty((*indices.shape, *self.shape[1:]), self.dtype)
         flat = values.reshape(indices.size, math.prod(self.shape[1:]))
         for row, index in zip(flat, indices.ravel(), strict=True):

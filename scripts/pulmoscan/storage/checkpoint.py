@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-import zipfile
+import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pulmoscan.storage.atomic import replacing
+from pulmoscan.storage.atomic import replacing, writing
 
 FILE = "checkpoint.npz"
 _HEADER = "header"
@@ -47,7 +47,8 @@ def load(folder: Path, identity: str) -> tuple[dict, dict[str, list[np.ndarray]]
     A checkpoint with another fingerprint, or one that cannot be read, is removed.
     """
     path = folder / FILE
-    if not path.exists():
+    if not path.is_file():  # else reading a pipe or a device may never end
+        _remove(path)
         return None
     try:
         with np.load(path, allow_pickle=False) as stored:
@@ -57,15 +58,23 @@ def load(folder: Path, identity: str) -> tuple[dict, dict[str, list[np.ndarray]]
                     name: [stored[f"{name}/{index}"] for index in range(length)]
                     for name, length in header["lengths"].items()
                 }
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except Exception:  # a damaged file ends in whatever the reader's parts raise
         pass
-    path.unlink()
+    _remove(path)
     return None
 
 
 def remove(folder: Path) -> None:
     """Remove a checkpoint and the parent folders that this leaves empty."""
-    (folder / FILE).unlink(missing_ok=True)
+    _remove(folder / FILE)
     with suppress(OSError):  # the first folder that is not empty ends the loop
         for empty in (folder, *folder.parents):
             empty.rmdir()
+
+
+def _remove(path: Path) -> None:
+    with writing(path):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

@@ -22,6 +22,8 @@ def read(
     numbers: Collection[str] = (),
     whole: Collection[str] = (),
     *,
+    others: Collection[str] = (),
+    then: Callable[[pd.DataFrame], Any] = lambda table: None,
     unchanged: bool = True,
 ) -> pd.DataFrame:
     """Return a table that another stage wrote, as ``.tsv`` or as Parquet.
@@ -34,6 +36,8 @@ def read(
             with NaN for an empty cell. Parquet knows its types.
         numbers: columns of numbers, or NaN.
         whole: columns of whole numbers from 0.
+        others: columns of any content.
+        then: is called with the table, and raises ``ValueError`` for a reason that it is damaged.
         unchanged: whether a result that was changed after it was made is refused.
 
     Raises:
@@ -45,21 +49,41 @@ def read(
 
     def parse(content: bytes) -> pd.DataFrame:
         table = _parsed(content, text) if path.suffix == ".tsv" else _of_parquet(content)
-        for kind, names in (("text", text), ("numbers", numbers), ("whole numbers", whole)):
-            for name in names:
-                if name not in table:
-                    raise ValueError(f"it has no column {name!r}")
-                if len(table) and not KINDS[kind](table[name]):
-                    raise ValueError(f"not all cells of its column {name!r} are {kind}")
+        check_columns(table, text, numbers, whole)
+        check_columns(table.iloc[:0], others)
+        then(table)
         return table
 
     return _read(path, stage, parse, unchanged)
 
 
-def read_json(path: str | Path, stage: str, keys: Mapping[str, type | UnionType] = {}) -> Any:
+def check_columns(
+    table: pd.DataFrame,
+    text: Collection[str] = (),
+    numbers: Collection[str] = (),
+    whole: Collection[str] = (),
+) -> None:
+    """Raise ``ValueError`` unless a table has columns with the content that `read` describes."""
+    for kind, names in (("text", text), ("numbers", numbers), ("whole numbers", whole)):
+        for name in names:
+            if name not in table:
+                raise ValueError(f"it has no column {name!r}")
+            if len(table) and not KINDS[kind](table[name]):
+                raise ValueError(f"not all cells of its column {name!r} are {kind}")
+
+
+def read_json(
+    path: str | Path,
+    stage: str,
+    keys: Mapping[str, type | UnionType] | None = None,
+    *,
+    then: Callable[[Any], Any] = lambda value: None,
+    unchanged: bool = True,
+) -> Any:
     """Return what another stage, which messages name, wrote as JSON.
 
-    ``keys`` are those that it must have, with the types of their values; it is then an object.
+    With ``keys`` it is an object whose values have these types; a key may be absent where None is
+    among its types. ``then`` and ``unchanged`` are those of `read`.
 
     Raises:
         OSError: the file cannot be read.
@@ -68,16 +92,21 @@ def read_json(path: str | Path, stage: str, keys: Mapping[str, type | UnionType]
 
     def parse(content: bytes) -> Any:
         value = json.loads(content)
-        if keys and not isinstance(value, dict):
-            raise ValueError("it is not an object")
-        for key, kind in keys.items():
-            if key not in value:
-                raise ValueError(f"it has no {key!r}")
-            if not isinstance(value[key], kind):
-                raise ValueError(f"its {key!r} is {value[key]!r}")
+        check_keys(value, keys or {})
+        then(value)
         return value
 
-    return _read(Path(path), stage, parse)
+    return _read(Path(path), stage, parse, unchanged)
+
+
+def check_keys(value: Any, keys: Mapping[str, type | UnionType]) -> None:
+    """Raise ``ValueError`` unless a value of JSON has these keys with these types."""
+    if keys and not isinstance(value, dict):
+        raise ValueError(f"it holds {value!r:.40}, not an object")
+    for key, kind in keys.items():
+        if not isinstance(value.get(key), kind):
+            held = f"its {key!r} is {value[key]!r:.40}" if key in value else f"it has no {key!r}"
+            raise ValueError(held)
 
 
 def write(path: str | Path, table: pd.DataFrame) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pulmoscan.data import packed
 from pulmoscan.inputs import batches
 from pulmoscan.inputs.batches import Batches, Features, Pixels
-from pulmoscan.storage.arrays import NpyFile
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,8 @@ def pixels(arguments: argparse.Namespace, rows: np.ndarray) -> Pixels:
 
     They are read when needed if they do not fit.
     """
-    return Pixels(
-        NpyFile(arguments.images),
-        NpyFile(arguments.masks),
-        arguments.pixels,
-        arguments.network.get("input_size"),
-    ).keep(rows)
+    images = packed.opened(arguments.images, arguments.masks)
+    return Pixels(*images, arguments.pixels, arguments.network.get("input_size")).keep(rows)
 
 
 def held(path: Path, rows: np.ndarray) -> Features:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from pulmoscan.backends import backend
+from pulmoscan.data import packed
 from pulmoscan.storage import checkpoint, code_digest, digests
-from pulmoscan.storage.arrays import NpyFile
 
 
 def fingerprint(
@@ -35,11 +35,11 @@ def fingerprint(
         for name in files
         if (path := getattr(options, name)) is not None
     }
-    images = {
-        name: digests.rows_digest(NpyFile(getattr(options, name)), np.sort(rows))
-        for name in ("images", "masks")
-        if rows.size
-    }
+    images = {}
+    if rows.size:
+        arrays = packed.opened(options.images, options.masks)
+        for name, array in zip(("images", "masks"), arrays, strict=True):
+            images[name] = digests.rows_digest(array, np.sort(rows))
     return checkpoint.fingerprint(
         **{name: getattr(options, name) for name in settings},
         contents=contents | images,

@@ -321,7 +321,9 @@ def test_arrays_and_table_of_different_data_sets_are_an_error(tmp_path):
     results = small.packed(raw, tmp_path / "results")
     path = results / "packed/masks.npy"
     np.save(path, np.load(path)[:-1])
-    with pytest.raises(ValueError, match=r"masks\.npy has 7 images, .* 8: run the packing again"):
+    with pytest.raises(
+        ValueError, match=r"masks\.npy is damaged \(7 masks of 8 images\): .* run the packing again"
+    ):
         audit.main(small.audit_arguments(raw, results))
 
 

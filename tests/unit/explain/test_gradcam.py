@@ -5,6 +5,7 @@ One backbone of each family, and those of the study, are built to find their las
 """
 
 import json
+import shutil
 
 import cv2
 import every_backbone
@@ -259,14 +260,16 @@ def test_no_image_to_explain_gives_empty_tables(run_folder, tmp_path):
     assert pd.read_csv(tmp_path / "scores.tsv", sep="\t").empty
 
 
-def test_predictions_of_another_run_are_refused(run_folder, tmp_path, monkeypatch):
-    predictions = pd.read_parquet(run_folder / "predictions.parquet").drop(columns="p_COVID")
-    monkeypatch.setattr(script.pd, "read_parquet", _instead(predictions, "predictions.parquet"))
+def test_predictions_of_another_run_are_refused(run_folder, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(run_folder, other)
+    predictions = pd.read_parquet(run_folder / "predictions.parquet")
+    predictions.drop(columns="p_COVID").to_parquet(other / "predictions.parquet")
     with pytest.raises(ValueError, match=r"has 4 classes, but .* has probabilities of 3"):
-        explain(run_folder, tmp_path / "out")
+        explain(other, tmp_path / "out")
+    predictions[1:].to_parquet(other / "predictions.parquet")
+    with pytest.raises(
+        ValueError, match=r"predictions\.parquet is not about the images of"
+    ):
+        explain(other, tmp_path / "out")
     assert not (tmp_path / "out").exists()
-
-
-def _instead(table, name):
-    read = pd.read_parquet
-    return lambda path: table if path.name == name else read(path)

@@ -73,12 +73,14 @@ def test_features_by_row() -> None:
 
 TENSORS = [{"layer": "a", "shape": [2, 2, 3]}, {"layer": "b", "shape": [5]}]
 
+DESCRIBED = {"tensors": TENSORS, "bytes": 0, "dtype": "float32", "kept": True, "sha256": ""}
+
 
 def write_features(folder: Path, values: np.ndarray, rows: list[int]) -> Path:
     path = folder / "lungs.npy"
     np.save(path, values)
     np.save(folder / "lungs.rows.npy", np.array(rows))
-    (folder / "lungs.json").write_text(json.dumps({"tensors": TENSORS}))
+    (folder / "lungs.json").write_text(json.dumps(DESCRIBED | {"dtype": str(values.dtype)}))
     return path
 
 
@@ -101,7 +103,7 @@ def test_features_that_do_not_belong_together(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"output of a \(2, 2, 3\), b \(5,\), but .* b \(4,\)"):
         batches.Features.open(path).check(other)
     path = write_features(tmp_path, np.zeros((4, 17), "float32"), [1, 2, 3])
-    with pytest.raises(ValueError, match=r"shape \(4, 17\), but .* describe \(3, 17\)"):
+    with pytest.raises(ValueError, match=r"shape \(4, 17\), but .* of shape \(3, 17\)"):
         batches.Features.open(path)
 
 
@@ -123,7 +125,7 @@ def test_memory_is_bounded_by_the_batch(tmp_path: Path, kind: str) -> None:
             for _ in range(number):
                 append(file, np.ones(50_000, np.float32))
         np.save(tmp_path / "lungs.rows.npy", np.arange(number))
-        described = {"tensors": [{"layer": "a", "shape": [50_000]}]}
+        described = DESCRIBED | {"tensors": [{"layer": "a", "shape": [50_000]}]}
         (tmp_path / "lungs.json").write_text(json.dumps(described))
         opened = batches.Features.open(path)
     else:
@@ -132,7 +134,7 @@ def test_memory_is_bounded_by_the_batch(tmp_path: Path, kind: str) -> None:
                 begin(file, np.uint8, (number, 256, 256))
                 for _ in range(number):
                     append(file, np.ones((256, 256), np.uint8))
-        images, masks = NpyFile(tmp_path / "images"), NpyFile(tmp_path / "masks")
+        images, masks = (NpyFile(tmp_path / name, "x") for name in ("images", "masks"))
         opened = batches.Pixels(images, masks, LUNGS, 256)
     found = batches.Batches(opened, rows, np.zeros(number), 16)
     before = resident()

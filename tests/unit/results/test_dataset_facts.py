@@ -141,8 +141,7 @@ def test_every_fact_that_is_counted_in_a_sampling_names_one_that_the_study_has(r
 
 def test_a_fact_that_nothing_measures_is_an_error(folder):
     audit = {
-        name: tables.read(folder / f"{name}.tsv", "the audit", text)
-        for name, text in dataset_facts.TABLES.items()
+        name: dataset_facts.read(folder / f"{name}.tsv", name) for name in dataset_facts.TABLES
     }
     with pytest.raises(ValueError, match="no way to measure the published fact 'age'"):
         dataset_facts.measure("age", "all", audit, pd.DataFrame())

@@ -170,7 +170,7 @@ def test_without_predictions_no_score_has_a_value(tmp_path):
 
 
 def test_nothing_is_written_when_predictions_cannot_be_scored(tmp_path):
-    with pytest.raises(ValueError, match=r"predictions\.parquet: .*not a finite"):
+    with pytest.raises(ValueError, match=r"predictions\.parquet is damaged .*from 0 to 1"):
         run_evaluate(tmp_path, predictions_of(FOUR).assign(p_COVID=np.inf))
     assert not (tmp_path / "out").exists()
 

@@ -97,6 +97,8 @@ def test_one_row_per_split_and_sampling(tmp_path):
 def test_a_damaged_sampling_is_named(tmp_path):
     path = tmp_path / "balanced.parquet"
     path.write_bytes(b"PAR1")
-    with pytest.raises(ValueError, match=f"^{path} is damaged .*: remove it and run sampling ag"):
+    with pytest.raises(
+        ValueError, match=f"^{path} is damaged .*: remove it and run the sampling ag"
+    ):
         source_oracle.main(["--samplings", str(path), "--output", f"{tmp_path}/table.tsv"])
     assert not (tmp_path / "table.tsv").exists()

@@ -29,7 +29,7 @@ def results(tmp_path, monkeypatch) -> Path:
     with atomic.replacing(folder / "packed/images.npy") as path:
         arrays.write(path, np.zeros((3, 4, 4), np.uint8))
     row = dict.fromkeys(COLUMNS, "") | {"split_name": "grouped", "model": "lenet5", "seed": 0}
-    row |= {"unfreeze": "all", "variant": "lungs", "status": "run"}
+    row |= {"unfreeze": "all", "variant": "lungs", "status": "run", "selected": True}
     tables.write(folder / "gathered/selection.tsv", pd.DataFrame([row]))
     for run in (RUN, DROPPED):
         tables.write(folder / f"runs/{run}/seed-0/metrics.tsv", pd.DataFrame({"accuracy": [0.5]}))
