@@ -63,6 +63,7 @@ def main(argv: Sequence[str]) -> None:
     )
     with atomic.replacing(arguments.output.with_suffix(".html")) as path:
         path.write_text(exporter.from_filename(arguments.output)[0], encoding="utf-8")
+    atomic.record_folder(arguments.output.with_name("figures"))
 
 
 def leave_the_user_out(cache: Path) -> None:

@@ -285,7 +285,8 @@ def _training(
     if not network:
         return found
     epochs = {"epoch": [1, 2, 3], "stage": 1, "accuracy": 0.5, "loss": 1.0}
-    found["history"] = pd.DataFrame(epochs | {"val_accuracy": 0.5, "val_loss": 1.0})
+    measured = {"val_accuracy": 0.5, "val_loss": 1.0, "learning_rate": 0.001}
+    found["history"] = pd.DataFrame(epochs | measured)
     found["stages"] = scores.stages(training)
     if run.seed == 0:
         explained = scored[["image", "class", "split"]].iloc[[0, -1]]

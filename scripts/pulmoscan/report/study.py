@@ -4,18 +4,22 @@ All paths are those that the report's rule declares as its inputs. Nothing is se
 a section needs is either a table or a column, never the presence of a file.
 """
 
-import json
+import math
+import os
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 
 from pulmoscan.config import runs
+from pulmoscan.data import splits
 from pulmoscan.data.describe import ALL
 from pulmoscan.inputs import pixels
+from pulmoscan.results import gather
 from pulmoscan.results.selection import RUN
-from pulmoscan.storage import tables
+from pulmoscan.results.verification import State, is_selected, verify
+from pulmoscan.storage import arrays, tables
 
 # Columns of the TSV tables that hold names or sentences: they stay text whatever they look like.
 TEXT = frozenset(
@@ -28,6 +32,7 @@ TEXT = frozenset(
         *("shortfall", "fact", "class_or_set", "key", "rule", "wildcards"),
     ]
 )
+THREADS = 8  # files that are compared with their digests at a time, at most
 EXAMPLES = 3  # images of each class that are drawn
 KEY = runs.TRAINING
 Training = tuple[str, str, str, str, int]  # the values of KEY
@@ -47,7 +52,19 @@ class Study:
     @cached_property
     def config(self) -> dict:
         """The configuration, without the paths of the machine."""
-        return json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
+        return tables.read_json(
+            self.folder / "config.json", "provenance", {"dataset": dict}, unchanged=False
+        )
+
+    @cached_property
+    def verified(self) -> dict[PurePosixPath, State]:
+        """What became of the results that this report is made from, by name, see `verify`."""
+        selected = is_selected(self.folder)
+
+        def wanted(name: PurePosixPath) -> bool:
+            return name.parts[0] != "report" and selected(name)
+
+        return verify(self.folder, min(THREADS, os.cpu_count() or 1), wanted, seconds=math.inf)
 
     @property
     def synthetic(self) -> bool:
@@ -80,7 +97,7 @@ class Study:
         """Return a copy of ``gathered/<name>.parquet``; without rows, it has its key's columns."""
         if name not in self._gathered:
             path = self.folder / f"gathered/{name}.parquet"
-            self._gathered[name] = tables.read(path, "gather")
+            self._gathered[name] = gather.read(path, name, unchanged=False)
         return self._gathered[name].copy()
 
     def by_training(self, name: str) -> dict[Training, pd.DataFrame]:
@@ -131,7 +148,7 @@ class Study:
     @cached_property
     def audit(self) -> pd.DataFrame:
         """One row per image, in the order of the packed arrays."""
-        return tables.read(self.folder / "audit/images.parquet", "the audit")
+        return splits.read_images(self.folder / "audit/images.parquet", unchanged=False)
 
     @property
     def usable(self) -> pd.DataFrame:
@@ -184,12 +201,13 @@ class Study:
         return pixels.apply(image, mask, {"region": region})[0]
 
     def _array(self, name: str) -> np.ndarray:
+        arrays.NpyFile(self.folder / name, "the packing" if "packed" in name else "the audit")
         return np.load(self.folder / name, mmap_mode="r")
 
 
 def read_tsv(path: Path) -> pd.DataFrame:
     """Return a TSV table, see `Study.table`."""
-    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    table = tables.read(path, f"what makes {path.name}", all_text=True, unchanged=False)
     for name in table.columns.difference(list(TEXT), sort=False):
         numbers = pd.to_numeric(table[name].replace("", None), errors="coerce")
         if numbers.notna().eq(table[name] != "").all():

@@ -30,14 +30,18 @@ class State(StrEnum):
 
 
 def verify(
-    results: Path, threads: int, wanted: Callable[[PurePosixPath], bool] = lambda name: True
+    results: Path,
+    threads: int,
+    wanted: Callable[[PurePosixPath], bool] = lambda name: True,
+    seconds: float = 5,
 ) -> dict[PurePosixPath, State]:
-    """Compare results with their digests, and print from time to time how far that is.
+    """Compare results with their digests.
 
     Args:
         results: the folder of the results, wherever it was moved or copied to.
         threads: files that are read at a time.
         wanted: chooses among the names of the files.
+        seconds: between two lines on standard error that say how far it is.
 
     Returns:
         What was found, by the name of a file below ``results``, sorted. A file that is gone is left
@@ -48,7 +52,7 @@ def verify(
     names = sorted(name for name in {*recorded, *files(results)} if wanted(name))
     progress = Progress(
         lambda done, size: f"read {done:,} of {len(names):,} files, {size / 1e9:,.1f} GB",
-        total=len(names) if len(names) > 1000 else None,
+        seconds=seconds,
     )
 
     def work(name: PurePosixPath) -> State:

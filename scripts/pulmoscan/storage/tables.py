@@ -23,6 +23,7 @@ def read(
     whole: Collection[str] = (),
     *,
     others: Collection[str] = (),
+    all_text: bool = False,
     then: Callable[[pd.DataFrame], Any] = lambda table: None,
     unchanged: bool = True,
 ) -> pd.DataFrame:
@@ -37,6 +38,7 @@ def read(
         numbers: columns of numbers, or NaN.
         whole: columns of whole numbers from 0.
         others: columns of any content.
+        all_text: whether all columns of a TSV stay text.
         then: is called with the table, and raises ``ValueError`` for a reason that it is damaged.
         unchanged: whether a result that was changed after it was made is refused.
 
@@ -48,7 +50,8 @@ def read(
     path = Path(path)
 
     def parse(content: bytes) -> pd.DataFrame:
-        table = _parsed(content, text) if path.suffix == ".tsv" else _of_parquet(content)
+        kept = None if all_text else text
+        table = _parsed(content, kept) if path.suffix == ".tsv" else _of_parquet(content)
         check_columns(table, text, numbers, whole)
         check_columns(table.iloc[:0], others)
         then(table)
@@ -138,7 +141,8 @@ def _is_text(column: pd.Series) -> bool:
 
 def _is_number(column: pd.Series) -> bool:
     kinds = pd.api.types
-    return kinds.is_numeric_dtype(column) and not kinds.is_bool_dtype(column)
+    numeric = kinds.is_numeric_dtype(column) and not kinds.is_bool_dtype(column)
+    return numeric or column.isna().all()
 
 
 def _is_whole(column: pd.Series) -> bool:
@@ -152,8 +156,10 @@ def _of_parquet(content: bytes) -> pd.DataFrame:
     return pd.read_parquet(BytesIO(content))
 
 
-def _parsed(content: bytes, text: Collection[str]) -> pd.DataFrame:
+def _parsed(content: bytes, text: Collection[str] | None) -> pd.DataFrame:
+    """Return a TSV; the columns ``text`` stay text, all of them where it is None."""
     names = pd.read_csv(BytesIO(content), sep="\t", nrows=0).columns
+    text = names if text is None else text
     table = pd.read_csv(
         BytesIO(content),
         sep="\t",

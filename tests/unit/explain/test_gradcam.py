@@ -268,8 +268,6 @@ def test_predictions_of_another_run_are_refused(run_folder, tmp_path):
     with pytest.raises(ValueError, match=r"has 4 classes, but .* has probabilities of 3"):
         explain(other, tmp_path / "out")
     predictions[1:].to_parquet(other / "predictions.parquet")
-    with pytest.raises(
-        ValueError, match=r"predictions\.parquet is not about the images of"
-    ):
+    with pytest.raises(ValueError, match=r"predictions\.parquet is not about the images of"):
         explain(other, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -1,15 +1,24 @@
 """The beginning and the end of the page: what was studied, what is wrong, what it was made with."""
 
+from pathlib import PurePosixPath
+
 import pandas as pd
 
 from pulmoscan.data.collections import UNKNOWN
 from pulmoscan.report import page
 from pulmoscan.report.captions import TABLES
+from pulmoscan.report.sentences import counted
 from pulmoscan.report.study import Study
+from pulmoscan.results.verification import State
 
 SYNTHETIC = (
     "The images of this report are synthetic: procedural phantoms, no patient's radiograph. Its "
     "numbers show that the workflow runs; they say nothing about the study."
+)
+LISTED = 50  # results that were changed
+WRONG = (
+    "Results that this report was made from were changed, or are gone, since they were made: its "
+    "figures may not be those that were computed."
 )
 UNTRAINED = (
     "The networks start from random weights (<code>weights.source: none</code>), not from ImageNet "
@@ -20,6 +29,8 @@ UNTRAINED = (
 def title(study: Study) -> str:
     """Return the title; where images are synthetic, the line above it says so."""
     banner = page.note(SYNTHETIC, "synthetic") if study.synthetic else ""
+    if _wrong(study):
+        banner += page.note(f"{WRONG} <a href='#provenance'>Which ones</a>", "wrong")
     return f"{banner}<h1>PulmoSCAN: the study re-run</h1>"
 
 
@@ -100,13 +111,39 @@ def _copies(study: Study) -> str:
     return f"{len(duplicates):,} pairs in {duplicates['group'].nunique():,} groups"
 
 
+def verification(study: Study) -> str:
+    """Return whether the results that the report is made from are what they were when made."""
+    recorded = [state for state in study.verified.values() if state is not State.UNRECORDED]
+    unknown = len(study.verified) - len(recorded)
+    if not recorded:
+        return page.note("No digests of the results were recorded when they were made.")
+    more = f" {counted(unknown, 'file')} without a recorded digest." if unknown else ""
+    if wrong := _wrong(study):
+        files = pd.DataFrame([(str(name), str(state)) for name, state in wrong.items()])
+        listed = page.table(files.set_axis(["file in results/", "state"], axis=1).head(LISTED))
+        rest = f" The first {LISTED}:" if len(wrong) > LISTED else ""
+        said = f"{WRONG} {len(wrong):,} of {counted(len(recorded), 'result')}.{more}{rest}"
+        return page.note(said, "wrong") + listed
+    return page.note(
+        f"All {counted(len(recorded), 'result')} that this report was made from match the digests "
+        f"recorded when they were made.{more}"
+    )
+
+
+def _wrong(study: Study) -> dict[PurePosixPath, State]:
+    fine = (State.MATCHES, State.UNRECORDED)
+    return {name: state for name, state in study.verified.items() if state not in fine}
+
+
 def provenance(study: Study) -> str:
     """Return what the report was made with, and what every stage cost."""
-    return page.table(
-        study.table("provenance"), caption=TABLES["provenance"], wide=["value"]
-    ) + page.table(
-        page.dashed(study.table("costs")),
-        {"seconds": page.decimal, "cpu_seconds": page.decimal, "peak_mib": page.count},
-        TABLES["costs"],
-        {"cpu_seconds": "CPU seconds", "peak_mib": "peak memory, MiB"},
+    return (
+        verification(study)
+        + page.table(study.table("provenance"), caption=TABLES["provenance"], wide=["value"])
+        + page.table(
+            page.dashed(study.table("costs")),
+            {"seconds": page.decimal, "cpu_seconds": page.decimal, "peak_mib": page.count},
+            TABLES["costs"],
+            {"cpu_seconds": "CPU seconds", "peak_mib": "peak memory, MiB"},
+        )
     )
