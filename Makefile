@@ -85,7 +85,7 @@ resume:
 
 verify:
 	@test -x $(BIN)/python || { echo "no $(VENV): run make env first"; exit 1; }
-	@$(BIN)/python workflow/verify.py --cores $(CORES)
+	@cd "$(DIRECTORY)" && "$(CURDIR)/$(BIN)/python" "$(CURDIR)/workflow/verify.py" --cores $(CORES)
 
 # For maintainers: resolve envs/*.in anew, with hashes, for every platform.
 lock: env

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from pulmoscan import command
 from pulmoscan.config.runs import TRAINING
-from pulmoscan.data import labelling
+from pulmoscan.data import labelling, pack, packed, samplings
 from pulmoscan.prediction import description
-from pulmoscan.storage import atomic, code_digest, digests, tables
+from pulmoscan.storage import atomic, code_digest, digests
 from pulmoscan.storage.arrays import NpyFile
 
 TRAIN = Path(__file__).with_name("train.py")
@@ -27,9 +27,13 @@ TRAIN = Path(__file__).with_name("train.py")
 def main(argv: Sequence[str]) -> None:
     """Write the description of one network."""
     arguments = _parse(argv)
-    sampling = tables.read(arguments.sampling, "the sampling")
-    decoded = tables.read(arguments.decoded, "the packing")
-    trained, seen = description.trained_on(sampling, decoded, NpyFile(arguments.images))
+    sampling = samplings.read(arguments.sampling)
+    decoded = pack.read_decoded(arguments.decoded)
+    images = NpyFile(arguments.images, packed.STAGE)
+    images.check_rows(sampling["row"])
+    if len(images) != len(decoded):
+        raise images.damaged(f"{len(images):,} images, of {len(decoded):,} that were decoded")
+    trained, seen = description.trained_on(sampling, decoded, images)
     described = description.Description(
         labels=labelling.labels_of(sampling, arguments.sampling),
         threshold=arguments.threshold,

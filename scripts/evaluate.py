@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pulmoscan import command
 from pulmoscan.config.runs import TRAINING
-from pulmoscan.data import labelling
+from pulmoscan.data import labelling, samplings
 from pulmoscan.results import metrics, scores
 from pulmoscan.storage import tables
 
@@ -25,7 +25,7 @@ def main(argv: Sequence[str]) -> None:
     arguments = _parse(argv)
     predictions = labelling.read_predictions(arguments.predictions)
     training = scores.read_training(arguments.training)
-    common = tables.read(arguments.common, "the sampling", ("image", "label", "split"))
+    common = samplings.read_images(arguments.common)
     threshold = arguments.threshold
     try:
         written = {

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pulmoscan import command
 from pulmoscan.backends import backend
+from pulmoscan.networks import saved
 from pulmoscan.prediction import description, files, predict
 from pulmoscan.storage import tables
 
@@ -32,9 +33,7 @@ def main(argv: Sequence[str]) -> None:
     pairs = files.pair(images, masks)
     with contextlib.redirect_stdout(sys.stderr):  # standard output is the table's
         backend.configure(arguments.threads)
-    import keras
-
-    network = keras.saving.load_model(arguments.model, compile=False)
+    network = saved.load(arguments.model, images_only=False)
     predicted = predict.predict(pairs, described, predict.logits_of(network))
     if arguments.output is None:
         predicted.to_csv(sys.stdout, sep="\t", index=False)

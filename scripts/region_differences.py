@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pulmoscan import command
-from pulmoscan.results import region_differences
-from pulmoscan.results.selection import TEXT
+from pulmoscan.data import splits
+from pulmoscan.results import gather, region_differences
+from pulmoscan.results.selection import read_selection
 from pulmoscan.storage import tables
 
 
@@ -31,9 +32,9 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--output", type=Path, required=True, help="TSV table to write")
     arguments = parser.parse_args(argv)
     result = region_differences.table(
-        tables.read(arguments.selection, "selection", TEXT),
-        tables.read(arguments.predictions, "gather"),
-        tables.read(arguments.images, "the audit"),
+        read_selection(arguments.selection),
+        gather.read(arguments.predictions, "predictions"),
+        splits.read_images(arguments.images, others=["duplicate_group"]),
         arguments.variants,
         arguments.resamples,
     )

@@ -58,8 +58,7 @@ def main(argv: Sequence[str]) -> None:
     exporter = nbconvert.HTMLExporter(
         extra_template_basedirs=[str(arguments.template.parent)],
         template_name=arguments.template.name,
-        **dict.fromkeys(HIDDEN, True),
-        **dict.fromkeys(NOT_LOADED, ""),
+        **dict.fromkeys(HIDDEN, True) | dict.fromkeys(NOT_LOADED, ""),
     )
     with atomic.replacing(arguments.output.with_suffix(".html")) as path:
         path.write_text(exporter.from_filename(arguments.output)[0], encoding="utf-8")

@@ -23,8 +23,7 @@ def main(argv: Sequence[str]) -> None:
     arguments = parser.parse_args(argv)
     counts = []
     for path in arguments.counts:
-        text, whole = samplings.TEXT_COLUMNS, ("asked", "got")
-        table = tables.read(path, "the sampling", text, whole=whole)
+        table = samplings.read_counts(path)
         table.insert(0, "split_name", path.parent.name)
         counts.append(table)
     tables.write(arguments.output, pd.concat(counts, ignore_index=True))

@@ -29,7 +29,9 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--scheme", type=json.loads, required=True, help="JSON, see above")
     parser.add_argument("--output", type=Path, required=True, help="Parquet table to write")
     arguments = parser.parse_args(argv)
-    table = splits.assign(splits.read_images(arguments.images), **arguments.scheme)
+    table = splits.assign(
+        splits.read_images(arguments.images, others=["duplicate_group"]), **arguments.scheme
+    )
     tables.write(arguments.output, table)
     counts = table.groupby(["class", "split"]).size().unstack(fill_value=0)
     print(counts[list(splits.PARTS)].to_string())

@@ -24,7 +24,7 @@ MEANING = {
     State.UNRECORDED: "has no recorded digest",
 }
 WRONG = (State.CHANGED, State.MISSING, State.UNREADABLE)
-COMMAND = "logs/command.json"  # how Snakemake was started last
+COMMAND = Path("results/logs/command.json")  # how Snakemake was started last
 
 
 def main(argv: Sequence[str]) -> int:
@@ -60,22 +60,30 @@ def main(argv: Sequence[str]) -> int:
 
 def advice(results: Path, wrong: Sequence[PurePosixPath]) -> str:
     """Return how to make files anew, with all that was made from them."""
-    outputs = dict.fromkeys(str(results / made_by(name)) for name in wrong)
-    more = f" (and {len(outputs) - NAMED:,} more)" if len(outputs) > NAMED else ""
+    if results.absolute() != Path("results").absolute():
+        return "Restore them from a copy."
+    outputs = list(dict.fromkeys(f"results/{made_by(name)}" for name in wrong))
+    more = f"\n  (and {len(outputs) - NAMED:,} more)" if len(outputs) > NAMED else ""
     return (
         "Restore them from a copy, or make them and all that depends on them anew:\n"
-        f"  {shlex.join(command(results, list(outputs)[:NAMED]))}{more}"
+        f"  {shlex.join(command(outputs[:NAMED]))}{more}"
     )
 
 
-def command(results: Path, outputs: Sequence[str]) -> list[str]:
-    """Return the last command of a folder with the option that makes some of its outputs anew."""
+def command(outputs: Sequence[str]) -> list[str]:
+    """Return the last command of this folder with the option that makes some outputs anew."""
     try:
-        words = json.loads((results / COMMAND).read_text(encoding="utf-8"))["arguments"]
+        recorded = json.loads(COMMAND.read_text(encoding="utf-8"))
+        words, environment = list(recorded["arguments"]), dict(recorded["environment"])
     except (OSError, ValueError, KeyError, TypeError):
-        words = ["--cores", "all"]
+        words, environment = ["--cores", "all"], {}
+    changed = [f"{key}={value}" for key, value in environment.items() if os.getenv(key) != value]
+    program = Path(sys.executable).with_name("snakemake")
+    if program.is_relative_to(Path.cwd()):
+        program = program.relative_to(Path.cwd())
     end = words.index("--") if "--" in words else len(words)
-    return ["snakemake", *words[:end], "--forcerun", *outputs, *words[end:]]
+    words[end:end] = ["--forcerun", *outputs]
+    return [*(["env", *changed] if changed else []), str(program), *words]
 
 
 if __name__ == "__main__":

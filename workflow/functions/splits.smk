@@ -1,5 +1,6 @@
 """Splits and samplings, and which of them the data can fill."""
 
+from pulmoscan.data import samplings
 from pulmoscan.data import splits as split_schemes
 
 SCHEMES = split_schemes.expand(config["splits"])
@@ -8,4 +9,7 @@ SCHEMES = split_schemes.expand(config["splits"])
 def sampling_is_filled(split, sampling):
     """Return whether the data fill a sampling; waits for its counts."""
     counts = checkpoints.sampling.get(split=split, sampling=sampling).output.counts
-    return pd.read_csv(counts, sep="\t")["shortfall"].isna().all()
+    try:
+        return samplings.read_counts(counts)["shortfall"].eq("").all()
+    except (ValueError, OSError) as error:
+        raise WorkflowError(str(error)) from None

@@ -46,9 +46,12 @@ def read_predictions(path: str | Path) -> pd.DataFrame:
     def check(table: pd.DataFrame) -> None:
         if strangers := sorted(set(table["split"]) - {"validation", "test"}):
             raise ValueError(f"it has images of {strangers[0]!r}")
+        if (twice := table.duplicated(["split", "image"])).any():
+            raise ValueError(f"it has the image {table['image'][twice].iloc[0]} twice")
         values = table.filter(regex=f"^{PROBABILITY}")
-        if len(table) and not len(values.columns):
-            raise ValueError(f"it has no column {PROBABILITY}<label>")
+        predicted = {name.removeprefix(PROBABILITY) for name in values}
+        if unknown := sorted(set(table["label"]) - predicted):
+            raise ValueError(f"it has no probabilities of the label {unknown[0]!r}")
         for name in values:
             if values[name].dtype.kind != "f" or not values[name].between(0, 1).all():
                 raise ValueError(f"not all cells of its column {name!r} are from 0 to 1")

@@ -22,5 +22,5 @@ def opened(images: Path, masks: Path) -> tuple[NpyFile, NpyFile]:
         if file.dtype != np.uint8 or len(file.shape) != 3 or file.shape[1:] != size:
             raise file.damaged(f"{file.dtype} of shape {file.shape} are not the packed images")
     if len(files[0]) != len(files[1]):
-        raise files[1].damaged(f"{len(files[1]):,} masks of {len(files[0]):,} images")
+        raise files[1].damaged(f"{len(files[1]):,} masks of {len(files[0]):,} images in {images}")
     return files

@@ -59,13 +59,15 @@ def content(raw: Path, file: RawFile) -> bytes:
         ValueError: its SHA-256 is not the one that the download listed.
     """
     path = raw / file.path
-    reading.regular(path, "the download")
+    # Snakemake makes a folder again when another output of its job is gone.
+    again = f"remove {raw.with_suffix('.tsv')} and run the download again"
     try:
+        reading.check_regular(path)
         data = path.read_bytes()
     except OSError as error:
-        raise OSError(f"cannot read {path}: {error.strerror}; run the download again") from error
+        raise OSError(f"cannot read {path}: {error.strerror}; {again}") from error
     if hashlib.sha256(data).hexdigest() != file.sha256:
-        raise ValueError(f"{path} is not the file that was downloaded; run the download again")
+        raise ValueError(f"{path} is not the file that was downloaded: {again}")
     return data
 
 

@@ -16,6 +16,7 @@ from pulmoscan.storage import tables
 
 COLUMNS = ("row", "image", "class", "label", "source", "group", "split")
 COUNT_COLUMNS = ("sampling", "class", "label", "split", "asked", "got", "shortfall")
+_NAMED = ("image", "label", "split")
 TEXT_COLUMNS = ("sampling", "class", "label", "split", "shortfall")  # of the counts
 
 
@@ -26,14 +27,31 @@ def read(path: str | Path) -> pd.DataFrame:
     """
 
     def check(table: pd.DataFrame) -> None:
-        if strangers := sorted(set(table["split"]) - set(PARTS)):
-            raise ValueError(f"it has images of {strangers[0]!r}")
-        for name in ("row", "image"):
-            if (twice := table[name].duplicated()).any():
-                raise ValueError(f"it has the {name} {table[name][twice].iloc[0]} twice")
+        _check_images(table)
+        if table["row"].duplicated().any():
+            raise ValueError("it has a row of the packed arrays twice")
 
-    text = ("image", "label", "split")
-    return tables.read(path, "the sampling", text, whole=["row"], then=check)
+    return tables.read(path, "the sampling", _NAMED, whole=["row"], then=check)
+
+
+def read_images(path: str | Path) -> pd.DataFrame:
+    """Return ``image, label, split`` of a sampling; see `read`."""
+    return tables.read(path, "the sampling", _NAMED, then=_check_images)[[*_NAMED]]
+
+
+def _check_images(table: pd.DataFrame) -> None:
+    if strangers := sorted(set(table["split"]) - set(PARTS)):
+        raise ValueError(f"it has images of {strangers[0]!r}")
+    if (twice := table["image"].duplicated()).any():
+        raise ValueError(f"it has the image {table['image'][twice].iloc[0]} twice")
+
+
+def read_counts(path: str | Path) -> pd.DataFrame:
+    """Return how many images a sampling asked for and got, as `select` counted them.
+
+    Raises ``OSError`` or ``ValueError`` for a file that is missing or damaged.
+    """
+    return tables.read(path, "the sampling", TEXT_COLUMNS, whole=["asked", "got"])
 
 
 def select(

@@ -6,7 +6,7 @@ names alone, so neither the order of the table nor another class changes what it
 of images find their part is in `placing`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,13 +29,17 @@ ENOUGH = 5
 SMALL = 0.05  # of a class: with less for training or validation, a split is what is wrong
 
 
-def read_images(path: str | Path, *, unchanged: bool = True) -> pd.DataFrame:
-    """Return the audit's table of images; ``unchanged`` is that of `tables.read`.
+def read_images(
+    path: str | Path, *, others: Collection[str] = (), unchanged: bool = True
+) -> pd.DataFrame:
+    """Return the audit's table of images; ``others`` and ``unchanged`` are those of `tables.read`.
 
     Raises ``OSError`` or ``ValueError`` for a file that is missing or damaged.
     """
     text = ("image", "class", "source", "defects")
-    return tables.read(path, "the audit", text, then=_check_images, unchanged=unchanged)
+    return tables.read(
+        path, "the audit", text, others=others, then=_check_images, unchanged=unchanged
+    )
 
 
 def read(path: str | Path) -> pd.DataFrame:
@@ -58,6 +62,8 @@ def _check_images(table: pd.DataFrame) -> None:
         raise ValueError(f"it has images of a class {strangers[0]!r}")
     if (twice := table["image"].duplicated()).any():
         raise ValueError(f"it has the image {table['image'][twice].iloc[0]} twice")
+    if (group := "duplicate_group") in table:
+        tables.check_columns(table[table[group].notna()], [group])
 
 
 def expand(schemes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 STAGE = "the training"
 
 
-def load(path: Path) -> "keras.Model":
-    """Return a saved network on images: n x s x s x 1 to probabilities, with a layer ``logits``.
+def load(path: Path, *, images_only: bool = True) -> "keras.Model":
+    """Return a saved network, with a layer ``logits``, that takes images (n x s x s x 1).
+
+    Unless ``images_only``, it may take histograms.
 
     Raises:
         OSError: the file cannot be read.
@@ -25,7 +27,7 @@ def load(path: Path) -> "keras.Model":
     try:
         model = keras.saving.load_model(path, compile=False)
         shape = tuple(model.input.shape[1:])
-        if len(shape) != 3 or shape[0] != shape[1] or shape[2] != 1:
+        if images_only and (len(shape) != 3 or shape[0] != shape[1] or shape[2] != 1):
             raise ValueError(f"it takes inputs of shape {shape}, not grey images")
         model.get_layer(LOGITS)
     except Exception as error:  # Keras, zipfile and h5py raise many kinds

@@ -55,11 +55,18 @@ def read(path: Path, name: str, *, unchanged: bool = True) -> pd.DataFrame:
     def check(table: pd.DataFrame) -> None:
         if len(table):  # else there is the key alone
             tables.check_columns(table, text, numbers, {"seed"}.intersection(key))
+            _check_shares(table)
             if name == "predictions" and not pd.api.types.is_bool_dtype(table["correct"]):
                 raise ValueError("it does not say which predictions are correct")
 
     key_text = [column for column in key if column != "seed"]
     return tables.read(path, "gather", key_text, then=check, unchanged=unchanged)
+
+
+def _check_shares(table: pd.DataFrame) -> None:
+    for name in SHARES.intersection(table):
+        if not (table[name].isna() | table[name].between(0, 1)).all():
+            raise ValueError(f"not all cells of its column {name!r} are from 0 to 1")
 
 
 def folder(results: Path, run: tuple) -> Path:
@@ -76,7 +83,10 @@ def _predictions(selection: pd.DataFrame, _: Mapping, results: Path) -> Iterator
         try:
             predicted = metrics.predicted(predictions, None if pd.isna(threshold) else threshold)
         except ValueError as error:
-            raise ValueError(f"{place / 'predictions.parquet'}: {error}") from error
+            raise ValueError(
+                f"{place / 'metrics.tsv'} does not fit the predictions beside it ({error}): "
+                "remove it and run evaluate again"
+            ) from error
         answers = predictions[["image", "split", "label"]].assign(
             predicted=predicted, correct=predicted == predictions["label"]
         )
@@ -97,6 +107,7 @@ def _metrics(place: Path) -> pd.DataFrame:
     def check(table: pd.DataFrame) -> None:
         if len(table) != 1:
             raise ValueError(f"it has {len(table)} rows and not one")
+        _check_shares(table)
         table.astype(dict.fromkeys(scores.COUNTS, "Int64"))
 
     text, numbers = CONTENT["metrics"]
@@ -125,6 +136,7 @@ def _evaluated(name: str, *flags: str, whole: Sequence[str] = ()) -> Callable:
         def check(table: pd.DataFrame) -> None:
             if len(table):
                 tables.check_columns(table.astype(types), numbers=numbers, whole=["seed"])
+                _check_shares(table)
             if any(len(table) and table[flag].dtype != bool for flag in flags):
                 raise ValueError(f"{' or '.join(flags)} is neither True nor False")
 
@@ -189,6 +201,14 @@ def _keyed(table: pd.DataFrame, run: tuple) -> pd.DataFrame:
     return table.assign(**{name: getattr(run, name) for name in KEY})
 
 
+# Columns of numbers from 0 to 1.
+SHARES = frozenset(
+    [
+        *("val_accuracy", "test_accuracy", "test_accuracy_common", "macro_f1"),
+        *("val_low", "val_high", "test_low", "test_high"),
+        *("precision", "recall", "specificity", "f1", "energy_in_lungs", "lung_area"),
+    ]
+)
 # What each table holds beside its key: columns of text, and of numbers.
 _COUNTED = ("support", "tp", "fn", "fp", "tn")
 CONTENT: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {

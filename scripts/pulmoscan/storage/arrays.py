@@ -85,13 +85,18 @@ class NpyFile:
         """Return the error that says why the file is not what it should be, and what to do."""
         return ValueError(f"{self.path} is damaged ({reason}): {self._again}")
 
+    def check_rows(self, rows: ArrayLike) -> None:
+        """Raise ``ValueError`` unless the array has these rows."""
+        indices = np.asarray(rows)
+        if indices.size and not -1 < indices.min() <= indices.max() < len(self):
+            raise self.damaged(f"it has no row {indices.max()}, only {len(self):,}")
+
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, rows: ArrayLike) -> np.ndarray:
         indices = np.asarray(rows)
-        if indices.size and not -1 < indices.min() <= indices.max() < len(self):
-            raise self.damaged(f"it has no row {indices.max()}, only {len(self):,}")
+        self.check_rows(indices)
         values = np.empty((*indices.shape, *self.shape[1:]), self.dtype)
         flat = values.reshape(indices.size, math.prod(self.shape[1:]))
         for row, index in zip(flat, indices.ravel(), strict=True):

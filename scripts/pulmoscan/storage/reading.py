@@ -32,10 +32,15 @@ def check(path: str | Path, stage: str) -> None:
 
 
 def regular(path: str | Path, stage: str) -> None:
-    """Raise ``OSError`` unless a path is a file: reading a pipe or a device may never end."""
+    """Raise ``OSError`` unless a path is a file that can be read to its end."""
     try:
-        mode = Path(path).stat().st_mode
+        check_regular(path)
     except OSError as error:
-        raise OSError(f"cannot read {path}: {error.strerror}; run {stage} again") from error
-    if not stat.S_ISREG(mode):
-        raise OSError(f"cannot read {path}: not a regular file; remove it and run {stage} again")
+        again = f"run {stage} again" if error.errno else f"remove it and run {stage} again"
+        raise OSError(f"cannot read {path}: {error.strerror}; {again}") from error
+
+
+def check_regular(path: str | Path) -> None:
+    """Raise the system's ``OSError`` unless a path is a file: reading a pipe may never end."""
+    if not stat.S_ISREG(Path(path).stat().st_mode):
+        raise OSError(0, "not a regular file")

@@ -159,6 +159,8 @@ def _of_parquet(content: bytes) -> pd.DataFrame:
 def _parsed(content: bytes, text: Collection[str] | None) -> pd.DataFrame:
     """Return a TSV; the columns ``text`` stay text, all of them where it is None."""
     names = pd.read_csv(BytesIO(content), sep="\t", nrows=0).columns
+    if not content.endswith(b"\n"):
+        raise ValueError("its last line is not complete")
     text = names if text is None else text
     table = pd.read_csv(
         BytesIO(content),

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import audit
+import damages
 import download
 import numpy as np
 import pack
+import pandas as pd
 import pytest
 import sampling
 import small_database as small
@@ -46,11 +48,6 @@ def results(finished, tmp_path) -> Path:
     return tmp_path / "results"
 
 
-def truncated(content: bytes) -> bytes:
-    return content[: len(content) // 2]
-
-
-@pytest.mark.parametrize("damage", [truncated, lambda content: b"", lambda content: b"x" * 500])
 @pytest.mark.parametrize(
     ("path", "call"),
     [
@@ -61,20 +58,24 @@ def truncated(content: bytes) -> bytes:
         ("split.parquet", "sampling"),
     ],
 )
-def test_a_damaged_result_is_named_by_the_stage_that_reads_it(
-    path, call, damage, results, tmp_path
-):
+def test_a_damaged_result_is_named_by_the_stage_that_reads_it(path, call, results, tmp_path):
     calls = {
         "audit": (audit.main, small.audit_arguments(tmp_path / "raw", results)),
         "split": (split.main, split_arguments(results, tmp_path / "new.parquet")),
         "sampling": (sampling.main, sampling_arguments(results / "split.parquet", tmp_path)),
     }
-    (results / path).write_bytes(damage((results / path).read_bytes()))
-    _, sentence = refusal(*calls[call])
-    assert sentence.startswith(str(results / path))
-    (results / path).unlink()
-    _, sentence = refusal(*calls[call])
-    assert sentence.startswith(f"cannot read {results / path}: No such file")
+    damages.check(results / path, *calls[call])
+
+
+def test_decoded_images_in_another_order_are_refused(results, tmp_path):
+    """Every image would have another one's label."""
+    path = results / "packed/decoded.parquet"
+    pd.read_parquet(path)[::-1].to_parquet(path, index=False)
+    _, sentence = refusal(audit.main, small.audit_arguments(tmp_path / "raw", results))
+    assert sentence == (
+        f"{path} is damaged (it does not list the images of raw.tsv in their order): "
+        "remove it and run the packing again"
+    )
 
 
 def test_an_array_of_another_kind_is_not_mistaken_for_packed_images(results, tmp_path):
@@ -229,7 +230,8 @@ def test_an_unreadable_raw_folder_is_named_by_the_packing(closed, visible):
         _, sentence = refusal(pack.main, small.pack_arguments(raw, visible / "out"))
     (visible / closed).chmod(0o755)
     assert sentence.startswith(f"cannot read {visible / closed}")
-    assert sentence.endswith("Permission denied; run the download again")
+    assert "Permission denied; " in sentence
+    assert sentence.endswith("run the download again")
     assert left(visible / "out") == []
 
 

@@ -291,7 +291,9 @@ def test_a_file_changed_after_the_download_stops_and_leaves_nothing(content, tmp
         (raw / IMAGE).unlink()
     else:
         (raw / IMAGE).write_bytes(content + b" ")
-    with pytest.raises((ValueError, OSError), match=r"COVID-2\.png.*run the download again"):
+    with pytest.raises(
+        (ValueError, OSError), match=r"COVID-2\.png.*remove .*raw\.tsv and run the download again"
+    ):
         pack.main(small.pack_arguments(raw, tmp_path / "results"))
     assert left_over(tmp_path / "results") == []
 

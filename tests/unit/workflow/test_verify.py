@@ -1,6 +1,7 @@
 """What `make verify` prints, and its exit status."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,13 +22,17 @@ def folder(tmp_path, monkeypatch) -> Path:
         tables.write(f"results/tables/{name}.tsv", pd.DataFrame({"model": [name]}))
     command = Path("results/logs/command.json")
     command.parent.mkdir()
-    command.write_text(json.dumps({"arguments": LAST}))
+    command.write_text(json.dumps({"arguments": LAST, "environment": {"KERAS_BACKEND": "jax"}}))
     return tmp_path
 
 
 def printed(folder: Path, *arguments: str) -> tuple[int, list[str], str]:
     done = subprocess.run(
-        [sys.executable, PROGRAM, *arguments], cwd=folder, capture_output=True, text=True
+        [sys.executable, PROGRAM, *arguments],
+        cwd=folder,
+        env={"PATH": os.defpath},
+        capture_output=True,
+        text=True,
     )
     return done.returncode, done.stdout.splitlines(), done.stderr
 
@@ -42,6 +47,7 @@ def test_a_changed_result_is_named_with_the_command_that_makes_it_anew(folder):
     (folder / "results/tables/runs.tsv").write_text("model\nother\n")
     (folder / "results/tables/costs.tsv").unlink()
     (folder / "results/notes.txt").touch()
+    started = f"env KERAS_BACKEND=jax {Path(sys.executable).with_name('snakemake')}"
     outputs = "results/tables/costs.tsv results/tables/runs.tsv"
     status, lines, errors = printed(folder)
     assert lines == [
@@ -50,7 +56,7 @@ def test_a_changed_result_is_named_with_the_command_that_makes_it_anew(folder):
         "results/notes.txt has no recorded digest",
         "1 file matches its digest, 1 changed, 1 missing, 1 not recorded",
         "Restore them from a copy, or make them and all that depends on them anew:",
-        f"  snakemake {' '.join(LAST)} --forcerun {outputs}",
+        f"  {started} {' '.join(LAST)} --forcerun {outputs}",
     ]
     assert (status, errors) == (1, "")
 
