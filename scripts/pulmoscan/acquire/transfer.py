@@ -214,9 +214,8 @@ def _reason(error: Exception) -> str:
         return str(error)
     if isinstance(error, requests.Timeout):
         return "no answer in time"
-    through = (
-        "; HTTPS_PROXY names the proxy" if isinstance(error, requests.exceptions.ProxyError) else ""
-    )
+    proxied = isinstance(error, requests.exceptions.ProxyError)
+    through = " through the proxy of HTTPS_PROXY" if proxied else ""
     for cause in trust.causes(error):
         if isinstance(cause, ssl.SSLError):
             return f"TLS: {cause.reason or 'failed'}{through}"

@@ -10,7 +10,8 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from pulmoscan.acquire import trust
+from pulmoscan.acquire import transfer, trust
+from web_server import unused_port
 
 VARIABLES = (*trust.OPENSSL, *trust.REQUESTS)
 CLIENTS = ("requests", "urllib")  # Keras downloads with urllib
@@ -165,3 +166,11 @@ def test_each_client_keeps_what_is_named_for_it(authority, monkeypatch):
 
 def test_other_errors_are_not_about_certificates():
     assert trust.refusal(OSError("no")) is None
+
+
+def test_a_proxy_that_does_not_answer_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(transfer.time, "sleep", lambda seconds: None)
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{unused_port()}")
+    monkeypatch.setattr(trust, "share_certificates", lambda: None)
+    with pytest.raises(transfer.UnreachableError, match="refused through the proxy of HTTPS_PROXY"):
+        transfer.download(transfer.get("https://example.invalid/file"), tmp_path / "file", "a file")
