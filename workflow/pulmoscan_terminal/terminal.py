@@ -33,8 +33,6 @@ LEFT_OUT = (
     *(LogEvent.SHELLCMD, LogEvent.GROUP_INFO, LogEvent.JOB_STARTED),
 )
 IN_THE_END = "At least one job did not complete successfully"
-WARNING = "warning: "  # of a job to the user, in its log
-WARNINGS = 10  # of a job that are shown
 ON_REQUEST = re.compile(r"Terminating processes on user request|Will exit after finishing")
 STAMP = re.compile(r"\A\[.*\]\n")
 RESTARTED = re.compile(r"Trying to restart job (\d+)")
@@ -146,12 +144,6 @@ class Terminal(logging.Handler):
                 return
             state.done[job.stage] += 1
         self._view.finished(state, job)
-        warnings = [line for line in lines_of(job.log, job.began) if line.startswith(WARNING)]
-        for line in warnings[:WARNINGS]:
-            self._view.message(line, logging.WARNING)
-        if len(warnings) > WARNINGS:
-            more = f"{WARNING}{len(warnings) - WARNINGS:,} more in {job.log}"
-            self._view.message(more, logging.WARNING)
         for line in lines_of(job.log, job.began):
             if line.startswith(WARNING):
                 self._view.message(f"{job.name}: {line}", logging.WARNING)

@@ -130,16 +130,6 @@ def test_warnings_of_a_finished_job_are_shown(folder):
     assert lines[2:] == [f"train {RUN}1: warning: 2 files not read"]
 
 
-def test_what_a_job_warns_the_user_of_is_shown(folder):
-    run = Run()
-    run.start(1, "240 images\n" + "".join(f"warning: COVID-{n}: inverted\n" for n in range(14)))
-    run.record(LogEvent.JOB_FINISHED, job_id=1)
-    lines = run.end()
-    assert lines[2:4] == ["warning: COVID-0: inverted", "warning: COVID-1: inverted"]
-    assert lines[-1] == f"warning: 4 more in results/logs/train/{RUN}1.log"
-    assert len(lines) == 2 + 10 + 1
-
-
 def test_failed_jobs_end_with_their_own_lines_each_once(folder):
     run = Run()
     run.start(1, f"{RUN}1: epoch 1/8\ntrain: loss is nan\nlast words of a library\n")
