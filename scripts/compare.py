@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> None:
     )
     result = comparison.compare(
         arguments.table,
-        published.without(published.read(arguments.published), arguments.redefined),
+        published.comparable(published.read(arguments.published), arguments.redefined),
         gathered,
         arguments.samplings,
         arguments.tuned,

@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> None:
     result = protocols.table(
         read_selection(arguments.selection),
         arguments.models,
-        published.without(published.read(arguments.published), arguments.redefined),
+        published.comparable(published.read(arguments.published), arguments.redefined),
         gather.read(arguments.metrics, "metrics"),
         gather.read(arguments.predictions, "predictions"),
         read_resampling(arguments.resampling),

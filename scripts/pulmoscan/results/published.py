@@ -20,6 +20,7 @@ COLUMNS = ["table", *runs.NAME, "metric", "value", "n", "note"]
 COUNTS = ("TP", "FN", "FP", "TN")
 SETTING = "best/"
 NOT_COMPARED = "not compared with the study, which differs in "
+ADJUSTED = "made with other settings than in the study: "
 SPLIT_OF = {"val": "validation", "test": "test"}
 
 
@@ -75,18 +76,23 @@ def read(path: str | Path) -> pd.DataFrame:
     return figures
 
 
-def without(figures: pd.DataFrame, redefined: Mapping[str, str]) -> pd.DataFrame:
-    """Return published figures without the values of runs that are not made as in the study.
+def comparable(figures: pd.DataFrame, differing: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
+    """Return published figures without the values of runs that measure something else.
 
     Args:
         figures: see `read`.
-        redefined: by the name of a run, the settings in which it differs, see
-            `reference.redefined`. They become the note of its figures.
+        differing: by the name of a run, the settings in which it differs from the study, see
+            `reference.redefined`. They are told in the note of its figures.
     """
     figures = figures.copy()
     for index, *run in figures[runs.NAME].itertuples(name=None):
-        if settings := redefined.get(runs.name(*run)):
-            figures.loc[index, ["value", "n", "note"]] = ["", "", f"{NOT_COMPARED}{settings}"]
+        settings = differing.get(runs.name(*run), {})
+        if settings.get("redefined"):
+            note = f"{NOT_COMPARED}{settings['redefined']}"
+            figures.loc[index, ["value", "n", "note"]] = ["", "", note]
+        elif settings.get("adjusted"):
+            parts = filter(None, [figures.at[index, "note"], f"{ADJUSTED}{settings['adjusted']}"])
+            figures.at[index, "note"] = "; ".join(parts)
     return figures
 
 

@@ -81,6 +81,21 @@ CASES = [
 ]
 
 
+# What is measured stays the same under these.
+ADJUSTED = {
+    *("image_size", "models.vgg16.input_size", "models.vgg16.training.epochs"),
+    *("training.learning_rate", "weights.source none", "dataset.source phantom"),
+}
+
+
+def of_kinds(keys: str) -> dict[str, str]:
+    """Return the settings in which a run differs, all of which are of one kind."""
+    return {
+        "redefined": "" if keys in ADJUSTED else keys,
+        "adjusted": keys if keys in ADJUSTED else "",
+    }
+
+
 @pytest.mark.parametrize(("changes", "keys"), CASES, ids=[keys for _, keys in CASES])
 def test_a_run_of_the_study_with_other_settings(config, study, figures, changes, keys):
     table = pd.DataFrame(
@@ -90,7 +105,7 @@ def test_a_run_of_the_study_with_other_settings(config, study, figures, changes,
     config["models"]["mine"] = {"like": "vgg19"}
     changed = laid_over(config, changes)
     found = reference.redefined(changed, study, table, names(figures))
-    assert found == {"lungs/vgg16/unfreeze-0": keys}
+    assert found == {"lungs/vgg16/unfreeze-0": of_kinds(keys)}
 
 
 def test_what_changes_no_result_is_compared(config, study, figures):
@@ -109,32 +124,59 @@ def test_what_changes_no_result_is_compared(config, study, figures):
 
 def test_architectures_augmentation_searches_and_thresholds_count(config, study, figures):
     wanted = {
-        ("lenet5", "all", "lungs"): ({"architectures": {"lenet5": ["flatten"]}}, "architecture"),
+        ("lenet5", "all", "lungs"): (
+            {"architectures": {"lenet5": ["flatten"]}},
+            {"redefined": "models.lenet5.architecture", "adjusted": ""},
+        ),
         ("lenet5-tuned", "all", "lungs"): (
             {"models": {"lenet5-tuned": {"tune": {"max_epochs": 2}}}},
-            "tune",
+            {"redefined": "", "adjusted": "models.lenet5-tuned.tune"},
         ),
         ("lenet1d-tuned", "all", "histogram-binary"): (
             {"models": {"lenet1d-tuned": {"threshold": 0.5}}},
-            "threshold",
+            {"redefined": "models.lenet1d-tuned.threshold", "adjusted": ""},
         ),
     }
-    for run, (changes, key) in wanted.items():
+    for run, (changes, keys) in wanted.items():
         assert run in names(figures)
         table = pd.DataFrame([("grouped", *run, "")], columns=[*runs.KEY, "tables"])
         found = reference.redefined(laid_over(config, changes), study, table, names(figures))
-        assert list(found.values()) == [f"models.{run[0]}.{key}"]
+        assert list(found.values()) == [keys]
 
 
-def test_the_figures_of_other_settings_are_left_out(figures):
-    kept = published.without(figures, {"lungs/vgg16/unfreeze-0": "samplings.balanced"})
+def test_a_run_that_differs_in_both_ways_names_each(config, study, figures):
+    table = pd.DataFrame([("grouped", "vgg16", "0", "lungs", "")], columns=[*runs.KEY, "tables"])
+    changes = {"image_size": 64, "training": {"epochs": 1}, "samplings": {"balanced": {"total": 9}}}
+    changed = laid_over(config, changes)
+    del changed["samplings"]["balanced"]["per_class"]
+    (found,) = reference.redefined(changed, study, table, names(figures)).values()
+    assert found == {
+        "redefined": "samplings.balanced",
+        "adjusted": "image_size, training.epochs",
+    }
+
+
+def test_the_figures_of_runs_under_other_conditions_stay_and_say_so(figures):
+    differing = {"redefined": "", "adjusted": "training.epochs"}
+    kept = published.comparable(figures, {"lungs/vgg16/unfreeze-0": differing})
+    of_run = (figures[runs.NAME] == ["vgg16", "0", "lungs"]).all(axis=1)
+    assert (kept["value"] == figures["value"]).all()
+    note = "made with other settings than in the study: training.epochs"
+    before, now = (table.loc[of_run, "note"].tolist() for table in (figures, kept))
+    assert now == [f"{text}; {note}" if text else note for text in before]
+    assert (kept.loc[~of_run, "note"] == figures.loc[~of_run, "note"]).all()
+
+
+def test_the_figures_of_other_measurements_are_left_out(figures):
+    differing = {"redefined": "samplings.balanced", "adjusted": "image_size"}
+    kept = published.comparable(figures, {"lungs/vgg16/unfreeze-0": differing})
     of_run = (figures[runs.NAME] == ["vgg16", "0", "lungs"]).all(axis=1)
     assert of_run.any()
     assert set(kept.loc[of_run, "value"]) == {""}
     expected = "not compared with the study, which differs in samplings.balanced"
     assert set(kept.loc[of_run, "note"]) == {expected}
     pd.testing.assert_frame_equal(kept[~of_run], figures[~of_run])
-    pd.testing.assert_frame_equal(published.without(figures, {}), figures)
+    pd.testing.assert_frame_equal(published.comparable(figures, {}), figures)
 
 
 def test_facts_about_another_sampling_are_not_compared(config, study):
