@@ -322,7 +322,8 @@ def test_arrays_and_table_of_different_data_sets_are_an_error(tmp_path):
     path = results / "packed/masks.npy"
     np.save(path, np.load(path)[:-1])
     with pytest.raises(
-        ValueError, match=r"masks\.npy is damaged \(7 masks of 8 images\): .* run the packing again"
+        ValueError,
+        match=r"masks\.npy is damaged \(7 masks of 8 images in .*\): .* run the packing again",
     ):
         audit.main(small.audit_arguments(raw, results))
 
