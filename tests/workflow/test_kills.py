@@ -220,7 +220,7 @@ def test_two_instances_in_one_folder_the_second_refuses(editable):
         second = editable.snakemake()
         assert second.returncode != 0
         (line,) = [line for line in second.stdout.splitlines() if "cannot be locked" in line]
-        assert f"the run is still alive: snakemake (process {first.pid})" in line
+        assert f"The run is still alive: snakemake (process {first.pid})" in line
         resumed = subprocess.run(
             [sys.executable, "workflow/resume.py"],
             cwd=editable.folder,

@@ -90,7 +90,8 @@ def locked(folder: Path) -> str:
     except ValueError as error:
         return f"Error: Directory cannot be locked: {folder}. {error}"
     if alive:
-        return f"Error: Directory cannot be locked: {folder}. {resume.still_alive(alive)}"
+        said = resume.still_alive(alive)
+        return f"Error: Directory cannot be locked: {folder}. {said[0].upper()}{said[1:]}"
     return (
         f"Error: Directory cannot be locked: {folder}. A Snakemake left its lock there, and no "
         f"process of it runs on this machine. If it ran here and was killed, {command(folder)} "
