@@ -26,7 +26,20 @@ AGAIN = "--rerun-incomplete"
 FORCED = re.compile(r"--force|-[a-zA-Z]*[FRf]")  # options that run jobs which are up to date
 
 
-def record_command(start: str) -> None:
+def started_in() -> Path:
+    """Return the folder in which Snakemake was started; asked while it reads the Snakefile.
+
+    With --directory it has left that folder, and the workflow does not know it any more.
+    """
+    frame = sys._getframe()
+    while frame := frame.f_back:
+        handler = getattr(frame.f_locals.get("self"), "_workdir_handler", None)
+        if handler is not None and handler.olddir is not None:
+            return handler.olddir
+    return Path.cwd()
+
+
+def record_command(start: Path) -> None:
     """Write how Snakemake was started; called before its first job.
 
     ``start`` is the folder in which that was, the same as the working folder without --directory.

@@ -25,6 +25,7 @@ class Watch(logging.Handler):
         """Watch a workflow of Snakemake."""
         super().__init__()
         self._workflow = workflow
+        self._start = resume.started_in()
         self._known: set[Any] = set()  # jobs that were looked at
         self._of: int | None = None  # jobs in all, as far as they are known
         self._planned: str | None = None
@@ -40,7 +41,7 @@ class Watch(logging.Handler):
             elif self._workflow.dryrun:
                 self._plan()
             else:
-                resume.record_command(self._workflow.workdir_init)
+                resume.record_command(self._start)
                 self._warn(self._message())
         except Exception:
             self.handleError(record)
