@@ -23,7 +23,7 @@ def test_a_head_on_features_is_what_is_cut_off_the_whole_network(joint: str) -> 
     model = heads.on_features(head, cut.crossing(frozen), 3)
     model.set_weights(trained.get_weights())
     x = np.random.default_rng(0).normal(size=(5, *trained.input_shape[1:])).astype("float32")
-    np.testing.assert_array_equal(outputs(model, x), outputs(trained, x))
+    np.testing.assert_array_equal(outputs(model, x), outputs(trained, [x]))
     assert [layer.name for layer in model.layers[1:]] == [
         layer.name for layer in trained.layers[1:]
     ]
