@@ -52,9 +52,10 @@ class Killer:
         self.told = []  # what was printed by each start
         self.kills = workflow.folder.parent / "kills"
         self.kills.mkdir()
-        # Jobs would not look at PYTHONPATH.
+        # Jobs would not look at PYTHONPATH, where Python finds what kills them.
         common = workflow.folder / "workflow/rules/common.smk"
-        common.write_text(common.read_text().replace('"-Es"', '"-s"'))
+        text = common.read_text().replace('"-Es"', '"-s"')
+        common.write_text(text.replace("ENVIRONMENT = [", 'ENVIRONMENT = ["PYTHONSAFEPATH=",'))
         kills = [(stage, "job") for stage, number in doomed.items() for _ in range(number)]
         kills += [(stage, "snakemake") for stage in snakemakes]
         # The soonest first: a job that ends before its kill may be the last one of its stage.
