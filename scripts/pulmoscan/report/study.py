@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from pulmoscan.config import runs
-from pulmoscan.data import splits
 from pulmoscan.data.describe import ALL
 from pulmoscan.inputs import pixels
 from pulmoscan.results import gather
@@ -148,7 +147,9 @@ class Study:
     @cached_property
     def audit(self) -> pd.DataFrame:
         """One row per image, in the order of the packed arrays."""
-        return splits.read_images(self.folder / "audit/images.parquet", unchanged=False)
+        # Of any classes: what the report is made of has passed the stages that know them.
+        text = ("image", "class", "source", "defects")
+        return tables.read(self.folder / "audit/images.parquet", "the audit", text, unchanged=False)
 
     @property
     def usable(self) -> pd.DataFrame:
