@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> None:
             f"{options.model} has {explainer.classes} classes, but {options.predictions} has "
             f"probabilities of {len(labels)}: remove both and run the training again"
         )
-    print(f"{len(chosen)} images explained by the layer {explainer.layer.name}")
+    print(f"{len(chosen)} images explained by the layer {explainer.layer.name}", flush=True)
     shown = pixels.apply(images, masks, options.pixels, explainer.input_size)
     with backend.explain_out_of_memory(options.batch_size):
         explained = explainer.explain(shown, options.batch_size)

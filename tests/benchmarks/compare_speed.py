@@ -140,8 +140,8 @@ def prepare(copy: repository.Repository, case: str, logs: Path, folder: Path) ->
     if case == "gradcam":
         explained = pd.read_csv(copy.file(outputs, "gradcam", "scores.tsv"), sep="\t")["image"]
         sampling = sampling[sampling["image"].isin(explained)].assign(split=".")
-        log = (logs / f"prepare-{case}.log").read_text(encoding="utf-8")
-        layer = log.partition(EXPLAINED_BY)[2].split()[0]
+        log = next(copy.folder.glob("results/logs/gradcam/**/*.log"))
+        layer = log.read_text(encoding="utf-8").partition(EXPLAINED_BY)[2].split()[0]
         settings |= {"model": copy.file(outputs, "train", "model.keras"), "layer": layer}
     else:
         weights = copy.file(outputs, "weights", ".h5")

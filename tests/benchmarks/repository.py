@@ -71,6 +71,8 @@ class Repository:
         table = pd.read_csv(io.StringIO(text), sep="\t", quoting=csv.QUOTE_NONE, dtype=str)
         # Snakemake shows the end of a line as "; ", here after the backslash that continues it.
         table["shellcmd"] = table["shellcmd"].str.replace(r"\\;\s+", "", regex=True)
+        # What a job prints is measured too, so it must not go to the job's own log.
+        table["shellcmd"] = table["shellcmd"].str.replace(r"\s*>\S+ 2>&1(;\s*)?$", "", regex=True)
         return table[["output_file", "rule", "shellcmd"]]
 
     def file(self, outputs: pd.DataFrame, rule: str, ending: str) -> Path:

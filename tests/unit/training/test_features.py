@@ -11,7 +11,11 @@ from pulmoscan.training import features
 def described(folder: Path, unfreeze: str, kept: bool = True) -> Path:
     """Write the description of made-up features; return their file, which need not exist."""
     path = folder / f"unfreeze-{unfreeze}.npy"
-    path.with_suffix(".json").write_text(json.dumps({"kept": kept, "bytes": 3 * 10**10}))
+    path.with_suffix(".json").write_text(
+        json.dumps(
+            {"kept": kept, "bytes": 3 * 10**10, "tensors": [], "dtype": "float32", "sha256": ""}
+        )
+    )
     return path
 
 

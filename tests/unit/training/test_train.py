@@ -137,7 +137,8 @@ def test_above_the_limit_the_whole_network_trains(
 
 def test_what_a_search_found_fills_the_network(data: Path, tmp_path: Path) -> None:
     head = ["average_pooling", {"dense": "$units"}, {"dropout": "$share"}]
-    best = {"hyperparameters": {"units": 12, "share": 0.5, "learning_rate": 0.004}}
+    found = {"units": 12, "share": 0.5, "learning_rate": 0.004}
+    best = {"trial": "0000", "hyperparameters": found}
     (tmp_path / "best.json").write_text(json.dumps(best))
     network = MOBILENET | {"head": head}
     options = {"epochs": 1, "cached": ["0"]}
