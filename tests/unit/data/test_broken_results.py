@@ -163,7 +163,7 @@ def test_phantoms_on_a_full_disk_are_one_line(disk):
     folder = disk(100)
     arguments = ["--source", "phantom", *download_arguments(folder, folder)[2:]]
     _, sentence = refusal(download.main, arguments)
-    # Whether the last image or the check before it meets the limit depends on how they are shared out.
+    # Whether the last image or the check before it meets the limit depends on their order.
     assert sentence == f"cannot write {folder}: No space left on device" or sentence.startswith(
         f"not enough disk space in {folder}: the data set needs "
     )
