@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter
 from pulmoscan.report import figures
 from pulmoscan.report.tables import several_splits
 
-POINTS = FuncFormatter(lambda share, _: f"{100 * share:+g}")
+POINTS = FuncFormatter(lambda share, _: f"{100 * share:+g}" if share else "0")
 PERCENT = FuncFormatter(lambda share, _: f"{100 * share:g}%")
 
 
