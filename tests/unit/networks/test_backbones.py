@@ -1,6 +1,7 @@
 """The backbones: input scaled as Keras does it, and files under Keras' names."""
 
 import doctest
+import gc
 import shutil
 from pathlib import Path
 
@@ -67,6 +68,8 @@ def test_published_files_and_hashes_are_those_that_keras_fetches(
     monkeypatch.setattr("keras.src.utils.file_utils.get_file", get_file)
     with pytest.raises(InterruptedError):
         getattr(keras.applications, name)(include_top=False, weights="imagenet")
+    keras.backend.clear_session()
+    gc.collect()  # hundreds of MB each
     url = backbones.published_url(name)
     assert fetched == [(url, published_weights.HASHES.get(url.rpartition("/")[2]))]
 
