@@ -36,9 +36,13 @@ def main(argv: Sequence[str]) -> int:
     results = arguments.results
     if not results.is_dir():
         raise ValueError(f"there is no folder {results}")
+    if arguments.cores < 1:
+        raise ValueError(f"--cores is {arguments.cores}: expected 1 or more")
     if any((results.absolute().parent / ".snakemake/locks").glob("*")):
         print("Snakemake is running here or was killed: files of unfinished jobs may be named.")
     found = verify(results, arguments.cores)
+    if not found:
+        raise ValueError(f"{results} holds no results")
     for state, meaning in MEANING.items():
         names = [name for name, there in found.items() if there is state]
         for name in names[:NAMED]:
@@ -51,7 +55,7 @@ def main(argv: Sequence[str]) -> int:
     told += [f"{counts[state]:,} {state}" for state in MEANING if counts[state]]
     print(", ".join(told))
     if counts[State.UNRECORDED] and not counts[State.MATCHES]:
-        print("No digests are recorded: these results were made before there were any.")
+        print(f"No digests are recorded in {results / 'digests'}: nothing can be compared.")
     wrong = [name for name, there in found.items() if there in WRONG]
     if wrong:
         print(advice(results, wrong))

@@ -123,9 +123,11 @@ def read(model: Path) -> Description:
     """Return the description beside a ``model.keras``.
 
     Raises:
-        OSError: there is none.
+        OSError: there is none, or no network.
         ValueError: it is damaged, or of another network.
     """
+    if not model.is_file():
+        raise FileNotFoundError(f"no file {str(model)!r}: name the model.keras of a training")
     path = model.with_name("model.json")
     if not path.is_file():
         raise FileNotFoundError(

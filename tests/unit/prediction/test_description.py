@@ -84,6 +84,9 @@ def test_a_description_is_read_as_it_was_written(tmp_path: Path) -> None:
 def test_a_description_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     model = tmp_path / "model.keras"
     model.write_bytes(b"a network")
+    for name in (".", "/", "..", str(tmp_path)):
+        with pytest.raises(FileNotFoundError, match=r"no file '.*': name the model\.keras of"):
+            description.read(Path(name))
     with pytest.raises(FileNotFoundError, match=r"no model\.json beside .*model\.keras"):
         description.read(model)
     written = tmp_path / "model.json"

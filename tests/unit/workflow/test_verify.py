@@ -68,9 +68,18 @@ def test_results_without_digests_are_not_called_changed(folder):
     assert status == 0
     assert lines[-2:] == [
         "0 files match their digests, 3 not recorded",
-        "No digests are recorded: these results were made before there were any.",
+        "No digests are recorded in results/digests: nothing can be compared.",
     ]
 
 
 def test_no_results_are_one_line(tmp_path):
     assert printed(tmp_path) == (1, [], "verify: there is no folder results\n")
+
+
+def test_an_empty_folder_does_not_pass_for_results(tmp_path):
+    (tmp_path / "results").mkdir()
+    assert printed(tmp_path) == (1, [], "verify: results holds no results\n")
+
+
+def test_a_number_of_cores_that_cannot_be(folder):
+    assert printed(folder, "--cores", "0") == (1, [], "verify: --cores is 0: expected 1 or more\n")
