@@ -20,6 +20,6 @@ ALL = os.environ.get("PULMOSCAN_EVERY_BACKBONE")
 def parameters(names: set[str]) -> list:
     """Return all backbones, those that are not among ``names`` skipped unless all are asked for."""
     skip = pytest.mark.skipif(
-        not ALL, reason="PULMOSCAN_EVERY_BACKBONE is not set: the rest of a family, 5 minutes"
+        not ALL, reason="PULMOSCAN_EVERY_BACKBONE is not set: the rest of a family, 2 minutes"
     )
     return [pytest.param(name, marks=() if name in names else skip) for name in backbones.BACKBONES]
