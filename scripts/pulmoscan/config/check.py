@@ -15,7 +15,7 @@ from pulmoscan import spelling
 from pulmoscan.config import models, names, origin, places, schema, spelled
 from pulmoscan.config import runs as run_table
 from pulmoscan.data import samplings, splits
-from pulmoscan.data.layout import CLASSES, POSITIVE, canonical_image
+from pulmoscan.data.layout import POSITIVE, canonical_image
 from pulmoscan.inputs import enhancement
 from pulmoscan.networks import backbones
 
@@ -84,8 +84,7 @@ def _reference_problems(config: Mapping) -> Iterator[str]:
     yield from (f"config: {problem}" for problem in models.problems(config))
     for name, sampling in config["samplings"].items():
         classes = sampling.get("classes")
-        labels = sampling.get("labels", {})
-        if len({labels.get(label, label) for label in classes or CLASSES}) < 2:
+        if len(set(samplings.labels_by_class(sampling).values())) < 2:
             yield f"config: samplings.{name}.labels: all classes have one label, two are needed"
         for part in ("times", "labels"):
             for label in sampling.get(part, {}):
@@ -175,8 +174,7 @@ def _misfits(config: Mapping, model: models.Model, run: Any) -> Iterator[str]:
     if model.takes_histograms and not histograms:
         yield f"{run.model} takes histograms, not the images of this variant"
     sampling = config["samplings"][variant["sampling"]]
-    renamed = sampling.get("labels", {})
-    labels = {renamed.get(name, name) for name in sampling.get("classes", CLASSES)}
+    labels = set(samplings.labels_by_class(sampling).values())
     if model.threshold is not None and (len(labels) != 2 or POSITIVE not in labels):
         yield f"the threshold of {run.model} needs two labels, one of them {POSITIVE!r}"
 

@@ -4,8 +4,8 @@ import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 
-from pulmoscan.data import splits
-from pulmoscan.data.layout import CLASSES, POSITIVE
+from pulmoscan.data import samplings, splits
+from pulmoscan.data.layout import POSITIVE
 
 NAMED = ("splits", "samplings", "pixels", "variants", "architectures", "models")
 STEMS = ("splits", "samplings", "pixels")  # their names are those of files, which have suffixes
@@ -47,7 +47,7 @@ def problems(config: Mapping) -> Iterator[str]:
             if (reason := _label_problem(label))
         ]
         yield from wrong or (
-            f"{place}: {reason}" for reason in _mixed_up(labels, sampling.get("classes", CLASSES))
+            f"{place}: {reason}" for reason in _mixed_up(samplings.labels_by_class(sampling))
         )
     for name, model in config["models"].items():
         for taken in (model.get("tune") or {}).get("space", {}):
@@ -121,13 +121,15 @@ def _label_problem(label: str) -> str:
     return ""
 
 
-def _mixed_up(labels: Mapping[str, str], classes: Collection[str]) -> Iterator[str]:
-    """Yield which labels of a sampling a reader cannot tell apart, or takes for another class."""
+def _mixed_up(labels: Mapping[str, str]) -> Iterator[str]:
+    """Yield which labels of a sampling a reader cannot tell apart, or takes for another class.
+
+    ``labels`` are those of its classes.
+    """
     seen: dict[str, str] = {}
-    for label in (labels.get(name, name) for name in classes):
+    for label in labels.values():
         if (other := seen.setdefault(skeleton(label), label)) != label:
             yield f"{other!r} and {label!r} look alike: write them in the same way, or apart"
-    for name in classes:
-        label = labels.get(name, name)
-        if label in classes and labels.get(label, label) != label:
+    for name, label in labels.items():
+        if labels.get(label, label) != label:
             yield f"{name} is labelled {label!r}, the name of a class that has another label"

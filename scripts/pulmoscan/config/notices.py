@@ -6,7 +6,8 @@ import pandas as pd
 
 from pulmoscan.config import hyperparameters
 from pulmoscan.config.models import Model
-from pulmoscan.data.layout import CLASSES, POSITIVE
+from pulmoscan.data import samplings
+from pulmoscan.data.layout import POSITIVE
 
 LISTED = 4  # models that a line names
 
@@ -73,8 +74,7 @@ def _sizes(config: Mapping, selected: Mapping[str, Model]) -> Iterator[str]:
 def _labels(config: Mapping, variants: list[str]) -> Iterator[str]:
     for name in dict.fromkeys(config["variants"][variant]["sampling"] for variant in variants):
         sampling = config["samplings"][name]
-        renamed = sampling.get("labels", {})
-        labels = {renamed.get(of, of) for of in sampling.get("classes", CLASSES)}
+        labels = set(samplings.labels_by_class(sampling).values())
         if len(labels) == 2 and POSITIVE not in labels:
             yield (
                 f"samplings.{name}: neither of its two labels, {' and '.join(sorted(labels))}, is "

@@ -4,7 +4,7 @@ Because every sampling takes images in the same order, a smaller one lies within
 by part, and no test image of one run trains another.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +90,7 @@ def select(
             without images.
     """
     classes = _classes(name, split, settings)
-    renamed = settings.get("labels") or {}
-    labels = {class_name: renamed.get(class_name, class_name) for class_name in classes}
+    labels = labels_by_class(settings, classes)
     smallest = int(split["class"].value_counts().min())
     asked = _asked(name, settings, classes, smallest, shares)
     shortfall = _shortfall(name, split, settings, asked)
@@ -103,6 +102,14 @@ def select(
     counts = asked.merge(got, how="left", on=["class", "split"]).fillna({"got": 0})
     counts = counts.assign(sampling=name, got=counts["got"].astype(int), shortfall=shortfall)
     return images[list(COLUMNS)].reset_index(drop=True), counts[list(COUNT_COLUMNS)]
+
+
+def labels_by_class(
+    settings: Mapping[str, Any], classes: Collection[str] = CLASSES
+) -> dict[str, str]:
+    """Return the label of each class of a sampling; ``classes`` are all unless it names its own."""
+    renamed = settings.get("labels") or {}
+    return {name: renamed.get(name, name) for name in settings.get("classes") or classes}
 
 
 def advice(name: str, settings: Mapping[str, Any]) -> str:
