@@ -1,5 +1,7 @@
 """The runs and searches that gathered tables hold."""
 
+from functools import cache
+
 GATHERED = [
     "predictions",
     "history",
@@ -13,8 +15,13 @@ GATHERED = [
 OF_A_TABLE = ["metrics", "per_class", "searches"]
 
 
+@cache  # several inputs and parameters of each table ask for them
+def runs_of(table):
+    return PLAN.of_table(table, FIGURES)
+
+
 def runs_of_table(wildcards):
-    return PLAN.of_table(wildcards.table, FIGURES)
+    return runs_of(wildcards.table)
 
 
 def searches_of_table(wildcards):

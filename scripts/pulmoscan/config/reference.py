@@ -26,7 +26,7 @@ TRAINING = (
 
 def load(path: str | Path) -> dict[str, Any]:
     """Return the settings of the study: those of the configuration, and one ``split``."""
-    return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    return yaml.load(Path(path).read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
 
 
 def redefined(

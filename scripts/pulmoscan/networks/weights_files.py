@@ -1,10 +1,11 @@
-"""What a file of weights is, by its content: its name may say something else."""
+"""What a file of weights is, by its content: its name may say something else.
+
+h5py is imported only where a file is looked at: the Snakefile is parsed without files, too.
+"""
 
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import h5py
 
 if TYPE_CHECKING:
     import keras
@@ -27,6 +28,8 @@ def check(path: Path) -> None:
 
     Raises ``OSError`` where it cannot be read.
     """
+    import h5py
+
     if not path.is_file():
         raise ValueError(f"{path} is not a file: it should hold weights of Keras")
     try:
@@ -61,6 +64,8 @@ def load(model: "keras.Model", path: Path) -> None:
 
 def _suffix(path: Path) -> str:
     """Return how the name of such a file should end."""
+    import h5py
+
     try:
         with h5py.File(path, "r") as file:
             if "layer_names" in file.attrs or "model_weights" in file:
