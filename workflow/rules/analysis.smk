@@ -262,6 +262,10 @@ rule dataset_facts:
 # What stands in the report besides the published tables: a new analysis is a rule above, and its
 # name here.
 ANALYSES = [
-    *("compare_runs", "protocol", "hardest_images", "region_differences", "source_oracle"),
+    "compare_runs",
+    "protocol",
+    "hardest_images",
+    "region_differences",
+    "source_oracle",
     "dataset_facts",
 ]
