@@ -55,6 +55,19 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in left_out}
 
 
+def snakemake(folder: Path, *options: str | Path, **more: str) -> subprocess.CompletedProcess:
+    """Run Snakemake in a folder with more in its environment, and return what it printed."""
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", *options],
+        cwd=folder,
+        env=environment() | more,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+    )
+
+
 @pytest.fixture(scope="module")
 def commands(folder: Path) -> dict[str, list[str]]:
     """The command line of each case, by what is wrong or right."""
@@ -118,15 +131,7 @@ def test_what_is_right_is_read_without_heavy_imports(parsed, case):
 
 
 def test_a_backend_that_does_not_exist_is_told_before_anything_runs(folder, commands):
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", *commands[CASES["right"][0]["right"]]],
-        cwd=folder,
-        env=environment() | {"KERAS_BACKEND": "theano"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
-    )
+    done = snakemake(folder, *commands[CASES["right"][0]["right"]], KERAS_BACKEND="theano")
     assert done.returncode == 1
     expected = "KERAS_BACKEND is 'theano': expected one of tensorflow, jax, torch"
     assert said(done.stdout)[0] == expected
@@ -134,17 +139,9 @@ def test_a_backend_that_does_not_exist_is_told_before_anything_runs(folder, comm
 
 @pytest.mark.parametrize("wrong", IN_PROCESSES)
 def test_a_process_of_its_own_says_the_same(folder, commands, parsed, wrong):
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", *commands[wrong]]
+    command = ["--cores", "1", *commands[wrong]]
     command[command.index("--list-rules")] = "--dry-run"
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
-    )
+    done = snakemake(folder, *command)
     assert done.returncode == 1
     assert said(done.stdout) == said(parsed[wrong][1])
 
@@ -155,22 +152,12 @@ def test_results_of_another_source_stop_a_run_and_its_plan_alone(folder, tmp_pat
     rows = ["file\torigin\tbytes", "COVID/images/COVID-1.png\tphantom\t5"]
     (tmp_path / "results/raw.tsv").write_text("\n".join(rows))
 
-    def snakemake(*options: str) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            [sys.executable, "-m", "snakemake", "-s", folder / "Snakefile", "--nocolor", *options],
-            cwd=tmp_path,
-            env=environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-        )
-
-    refused = snakemake("--dry-run")
+    elsewhere = ("-s", folder / "Snakefile", "--nocolor")
+    refused = snakemake(tmp_path, *elsewhere, "--dry-run")
     assert refused.returncode == 1
     assert said(refused.stdout)[0].startswith(
         "config: dataset: results/ was made from dataset.source: phantom, but dataset.source is "
         "kaggle: what it holds would be replaced."
     )
-    assert snakemake("--list-rules").returncode == 0
-    assert snakemake("--unlock").returncode == 0
+    assert snakemake(tmp_path, *elsewhere, "--list-rules").returncode == 0
+    assert snakemake(tmp_path, *elsewhere, "--unlock").returncode == 0

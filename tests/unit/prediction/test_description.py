@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import small_description
 from pulmoscan.prediction import description
 
 DECODED = pd.DataFrame(
@@ -27,20 +28,7 @@ def described(**changed: object) -> description.Description:
     images[0, :4] = 9
     images[2, :9] = 9
     trained, seen = description.trained_on(SAMPLING, DECODED, images)
-    settings = {
-        "labels": ["x", "y"],
-        "threshold": None,
-        "pixels": {"region": "full"},
-        "bits": 16,
-        "image_size": 10,
-        "input_size": 8,
-        "batch_size": 4,
-        "trained": trained,
-        "seen": seen,
-        "digests": {"model": "0"},
-        "run": {"model": "lenet5"},
-    }
-    return description.Description(**settings | changed)
+    return small_description.described(trained, **{"seen": seen} | changed)
 
 
 def test_training_images_alone_say_what_others_should_be_like() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import small_description
 from pulmoscan.data import radiographs
 from pulmoscan.prediction import predict
 from pulmoscan.prediction.description import Description, Trained
@@ -14,20 +15,8 @@ TRAINED = Trained(images=3, width=[64, 64], height=[64, 64], modes=["L"], black=
 
 
 def described(**changed: object) -> Description:
-    settings = {
-        "labels": ["bright", "dark"],
-        "threshold": None,
-        "pixels": {"region": "full"},
-        "bits": 16,
-        "image_size": 32,
-        "input_size": 16,
-        "batch_size": 4,
-        "trained": TRAINED,
-        "seen": {"train": [], "validation": []},
-        "digests": {},
-        "run": {},
-    }
-    return Description(**settings | changed)
+    labels = {"labels": ["bright", "dark"]}
+    return small_description.described(TRAINED, **labels | changed)
 
 
 def scores(shown: np.ndarray) -> np.ndarray:
