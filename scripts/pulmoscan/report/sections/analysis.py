@@ -71,6 +71,8 @@ def region_differences(study: Study) -> str:
             for row in rows.itertuples()
         ]
     ).drop(columns=["difference_sd", "low", "high"])
+    # In the tables of predictions, which have both, ``split`` is a part of the split.
+    shown = shown.rename(columns={"split": "split_name"})
     figure = figures.drawn(
         result_figures.region_differences(rows), study.figures, "region_differences"
     )

@@ -62,6 +62,17 @@ def test_differences_between_regions_are_said_drawn_and_listed(study):
         f"{100 * first['accuracy']:.1f} % and {100 * first['accuracy_against']:.1f} % of" in said[0]
     )
     assert html.count("<figure") == 1
+    headings = re.findall(r"<th[^>]*>([^<]*)</th>", html)
+    assert headings[:2] == ["model", "unfrozen"]  # of one split, which is not a part of it
+
+
+def test_differences_on_several_splits_name_each(changed):
+    rows = changed.table("region_differences").head(1)
+    both = pd.concat([rows.assign(split="grouped"), rows.assign(split="naive")])
+    changed._tables["region_differences"] = both
+    html = analysis.region_differences(changed)
+    assert re.findall(r"<th[^>]*>([^<]*)</th>", html)[:2] == ["split", "model"]
+    assert cells(html)[0] == "grouped"
 
 
 @pytest.mark.parametrize(
