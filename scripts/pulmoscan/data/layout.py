@@ -5,6 +5,7 @@ spelling of the copy on Kaggle is the canonical one: ``Viral Pneumonia`` (elsewh
 ``Viral_Pneumonia``) and ``Normal-12`` (elsewhere ``NORMAL-12``).
 """
 
+import hashlib
 import unicodedata
 from pathlib import PurePosixPath
 
@@ -68,3 +69,14 @@ def canonical_path(path: str | PurePosixPath) -> PurePosixPath | None:
 def class_of_image(image: str) -> str:
     """Return the class that the canonical name of an image begins with."""
     return image.rpartition("-")[0]
+
+
+def class_seed(name: str) -> int:
+    """Return the number, 0..2**32, that gives a class a random generator of its own.
+
+    Its place among the ``CLASSES``; for any other class what its name alone decides, so that
+    nothing drawn for it depends on which other classes there are.
+    """
+    if name in CLASSES:
+        return CLASSES.index(name)
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4])

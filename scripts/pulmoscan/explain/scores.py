@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from pulmoscan.data.layout import CLASSES, canonical_image
+from pulmoscan.data.layout import canonical_image, class_seed
 from pulmoscan.explain.gradcam import Explanations
 
 PROBABILITY = "p_"  # in front of a label: a column with its probabilities
@@ -42,7 +42,7 @@ def choose(sampling: pd.DataFrame, settings: Mapping) -> pd.DataFrame:
     chosen = set(unseen["image"]) & named
     for class_name, members in unseen[unseen["split"] == "test"].groupby("class"):
         names = sorted(members["image"])
-        rng = np.random.default_rng([settings["seed"], CLASSES.index(class_name)])
+        rng = np.random.default_rng([settings["seed"], class_seed(class_name)])
         chosen.update(names[i] for i in rng.permutation(len(names))[: settings["per_class"]])
     return unseen[unseen["image"].isin(chosen)].sort_values("row", ignore_index=True)
 

@@ -30,3 +30,9 @@ def test_canonical_path(path, expected):
 def test_an_unknown_class_is_reported_with_the_known_ones():
     with pytest.raises(ValueError, match="no class 'Flu': the classes are COVID, Lung_Opacity"):
         layout.canonical_image("Flu-1")
+
+
+def test_a_class_of_other_data_has_a_seed_of_its_own():
+    assert [layout.class_seed(name) for name in layout.CLASSES] == [0, 1, 2, 3]
+    # printf Tuberculosis | sha256sum
+    assert layout.class_seed("Tuberculosis") == 0x4AD1F6B1
