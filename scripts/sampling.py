@@ -2,7 +2,7 @@
 
 Settings: ``--name``; ``--settings``, its entry of ``samplings`` of the configuration as JSON
 (``per_class`` or ``total``, ``times``, ``classes``, ``labels``); ``--shares``, how the split cuts a
-class, as JSON (see ``pulmoscan.data.splits.shares``); ``--on-shortfall``, whether a sampling that
+class, as JSON (see ``pulmoscan.data.schemes.shares``); ``--on-shortfall``, whether a sampling that
 the data cannot fill is an error (fail) or empty (skip).
 
 Inputs: the table of a split.

@@ -1,9 +1,9 @@
 """Splits and samplings, and which of them the data can fill."""
 
 from pulmoscan.data import samplings
-from pulmoscan.data import splits as split_schemes
+from pulmoscan.data import schemes
 
-SCHEMES = split_schemes.expand(config["splits"])
+SCHEMES = schemes.expand(config["splits"])
 
 
 def sampling_is_filled(split, sampling):

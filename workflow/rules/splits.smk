@@ -53,7 +53,7 @@ checkpoint sampling:
         *code("scripts/sampling.py"),
         program=program("scripts/sampling.py"),
         settings=lambda wildcards: as_json(config["samplings"][wildcards.sampling]),
-        shares=lambda wildcards: as_json(split_schemes.shares(SCHEMES[wildcards.split])),
+        shares=lambda wildcards: as_json(schemes.shares(SCHEMES[wildcards.split])),
         on_shortfall=config["dataset"]["on_shortfall"],
     shell:
         r"""

@@ -14,10 +14,12 @@ import pandas as pd
 from pulmoscan import spelling
 from pulmoscan.config import models, names, origin, places, schema, spelled
 from pulmoscan.config import runs as run_table
-from pulmoscan.data import samplings, splits
+from pulmoscan.data import samplings, schemes
 from pulmoscan.data.layout import POSITIVE, canonical_image
 from pulmoscan.inputs import enhancement
 from pulmoscan.networks import backbones
+
+OWN_COLUMNS = "table"  # the data source whose images have columns that the user gives
 
 
 def check(config: Mapping, schema_file: str | Path) -> None:
@@ -103,19 +105,39 @@ def _reference_problems(config: Mapping) -> Iterator[str]:
 def _split_problems(config: Mapping, split: str) -> Iterator[str]:
     """Yield why the samplings cannot be taken from a split, or its files be named."""
     try:
-        schemes = splits.expand(config["splits"])
+        expanded = schemes.expand(config["splits"])
     except ValueError as error:
         yield f"config: {error}"
         return
     if split not in config["splits"]:
         return
-    shares = splits.shares(schemes[run_table.split_names(split, config["splits"][split])[0]])
-    place = f"splits.{split}: " if splits.unbalanced(**shares) else ""
+    scheme = config["splits"][split]
+    yield from _column_problems(config["dataset"]["source"], f"config: splits.{split}", scheme)
+    shares = schemes.shares(expanded[run_table.split_names(split, scheme)[0]])
+    if "test" not in shares:
+        return  # how much tests is known from the data alone
+    place = f"splits.{split}: " if schemes.unbalanced(**shares) else ""
     for name, sampling in config["samplings"].items():
         for line in samplings.problems(name, sampling, **shares):
             yield f"config: {place}{line}"
             if place:
                 return  # what is wrong is the split, not each sampling
+
+
+def _column_problems(source: str, place: str, scheme: Mapping) -> Iterator[str]:
+    """Yield what a split needs of the data that only a table of one's own can say."""
+    if source == OWN_COLUMNS:
+        return
+    if scheme.get("group") == "patient":
+        yield (
+            f"{place}.group: patient needs a column of patients, and dataset.source {source} has "
+            f"none: use {OWN_COLUMNS}, or group: duplicates"
+        )
+    if "column" in scheme:
+        yield (
+            f"{place}.column: dataset.source {source} has no column {scheme['column']!r}, as "
+            f"source {OWN_COLUMNS} may have: draw what tests, with test or folds"
+        )
 
 
 def _zip_problems(config: Mapping) -> Iterator[str]:

@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 
-from pulmoscan.data import samplings, splits
+from pulmoscan.data import samplings, schemes
 from pulmoscan.data.layout import POSITIVE
 
 NAMED = ("splits", "samplings", "pixels", "variants", "architectures", "models")
@@ -36,7 +36,7 @@ def problems(config: Mapping) -> Iterator[str]:
         names = list(config[key])
         if key == "splits":
             with suppress(ValueError):  # a fold has the name of a split, which is said elsewhere
-                names = list(dict.fromkeys([*names, *splits.expand(config[key])]))
+                names = list(dict.fromkeys([*names, *schemes.expand(config[key])]))
         yield from (f"{key}: {reason}" for reason in _name_problems(names, key in STEMS))
     for name, sampling in config["samplings"].items():
         labels = sampling.get("labels", {})

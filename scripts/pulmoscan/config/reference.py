@@ -14,7 +14,7 @@ import pandas as pd
 import yaml
 
 from pulmoscan.config import models, runs
-from pulmoscan.data import splits
+from pulmoscan.data import schemes
 
 REDEFINED, ADJUSTED = "redefined", "adjusted"
 SYNTHETIC = "phantom"
@@ -76,9 +76,9 @@ def redefined_samplings(config: Mapping, study: Mapping, split: str) -> dict[str
 
 
 def _of_split(config: Mapping, study: Mapping, split: str) -> Iterator[str]:
-    scheme = next(iter(splits.expand({split: config["splits"][split]}).values()))
-    shares = splits.shares(scheme)
-    if any(shares[part] != share for part, share in study["split"].items()):
+    scheme = next(iter(schemes.expand({split: config["splits"][split]}).values()))
+    shares = schemes.shares(scheme)
+    if any(shares.get(part) != share for part, share in study["split"].items()):
         yield f"splits.{split}"
 
 

@@ -7,6 +7,7 @@ is checked in `check`.
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping
+from itertools import chain
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -130,15 +131,18 @@ def _wording(error: ValidationError) -> str:
         return "; ".join(
             f"{name!r} is not a known key{_hint(str(name), known)}" for name in unknown
         )
-    if error.validator == "required":
-        absent = [repr(name) for name in error.validator_value if name not in error.instance]
+    if error.validator in ("required", "dependentRequired"):
+        needed = error.validator_value
+        if isinstance(needed, Mapping):  # one error per key that is missing, with the same line
+            needed = chain.from_iterable(needed[name] for name in error.instance if name in needed)
+        absent = [repr(name) for name in dict.fromkeys(needed) if name not in error.instance]
         one = len(absent) == 1
         return (
             f"the {'key' if one else 'keys'} {', '.join(absent)} {'is' if one else 'are'} missing"
         )
     if error.validator == "oneOf":
         choices = [branch["required"][0] for branch in error.validator_value]
-        return f"give exactly one of {' and '.join(choices)}"
+        return f"give exactly one of {', '.join(choices[:-1])} and {choices[-1]}"
     if error.validator == "enum":
         values = (
             str(value) if value not in (True, False) else "on" if value else "off"

@@ -1,11 +1,12 @@
 """Which part each group of images goes to, so that parts and sources get their number of images.
 
 Groups of several images are placed first, largest first, each in a part that has room for it;
-single images then fill what is left. Nothing here knows what the parts are for: they are columns,
-counted from 0, and the sources of a class are strata, which are rows.
+single images then fill what is left. Groups with images of several classes come before those of one
+class. Nothing here knows what the parts are for: they are columns, counted from 0, and the sources
+of a class are strata, which are rows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -13,10 +14,47 @@ import pandas as pd
 Quotas = Callable[[np.ndarray], np.ndarray]
 
 
-def place(
-    drawn: pd.DataFrame, strata: pd.Series, quotas: Quotas, rng: np.random.Generator
+def place_across(
+    drawn: pd.DataFrame, room: Mapping[str, np.ndarray], rng: np.random.Generator
 ) -> dict[str, int]:
-    """Return the part of each group of images.
+    """Return the part of each group that has images of several classes; no other group has one.
+
+    A group goes to a part with room for it in all of its classes, drawn in proportion to that room.
+    Where there is none it goes where it exceeds the room least.
+
+    Args:
+        drawn: one row per image in a drawn order, with ``group`` and ``class``.
+        room: how many images of each class each part gets.
+        rng: of what is drawn.
+    """
+    counts = drawn.groupby(["group", "class"]).size().unstack(fill_value=0)
+    counts = counts.loc[drawn["group"].unique()]
+    counts = counts[(counts > 0).sum(axis=1) > 1]
+    largest_first = (-counts.sum(axis=1)).sort_values(kind="stable").index
+    left = np.stack([room[name] for name in counts.columns]).astype(int)
+    part_of = {}
+    for group, images in counts.loc[largest_first].iterrows():
+        mine = (images > 0).to_numpy()
+        missing = images.to_numpy()[mine, None] - left[mine]
+        weights = np.where((missing <= 0).all(axis=0), left[mine].sum(axis=0), 0)
+        if weights.any():
+            part = int(rng.choice(len(weights), p=weights / weights.sum()))
+        else:
+            excess = np.maximum(missing, 0).sum(axis=0)
+            part = int(np.lexsort((missing.sum(axis=0), excess))[0])
+        left[:, part] -= images.to_numpy()
+        part_of[group] = part
+    return part_of
+
+
+def place(
+    drawn: pd.DataFrame,
+    strata: pd.Series,
+    quotas: Quotas,
+    rng: np.random.Generator,
+    placed: Mapping[str, int] | None = None,
+) -> dict[str, int]:
+    """Return the part of each group of images of one class.
 
     The counts are exact whenever there are, for every part but one, as many single images as the
     largest group has images; otherwise a group that fits nowhere goes where it overflows least.
@@ -27,13 +65,17 @@ def place(
         quotas: returns strata x parts, how many images of each stratum each part gets, given the
             number of images of each stratum. See `shared_out` and `dealt_out`.
         rng: of what is drawn.
+        placed: the parts of groups that are placed already, see `place_across`.
     """
     groups = drawn.groupby("group", sort=False).size()
     names, stratum_of = np.unique(strata[groups.index], return_inverse=True)
     groups = pd.DataFrame({"images": groups, "stratum": stratum_of})
     room = quotas(groups.groupby("stratum")["images"].sum().to_numpy())
+    part_of = {group: part for group, part in (placed or {}).items() if group in groups.index}
+    for group, part in part_of.items():
+        room[groups.at[group, "stratum"], part] -= groups.at[group, "images"]
+    groups = groups.drop(list(part_of))
     several = groups[groups["images"] > 1].sort_values("images", ascending=False, kind="stable")
-    part_of = {}
     for group in several.itertuples():
         part = _part_with_room(room, group.stratum, group.images, rng)
         room[group.stratum, part] -= group.images

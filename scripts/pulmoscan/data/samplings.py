@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from pulmoscan.data.layout import CLASSES
-from pulmoscan.data.splits import PARTS, part_sizes, unbalanced
+from pulmoscan.data.schemes import PARTS, part_sizes, unbalanced
 from pulmoscan.storage import tables
 
 COLUMNS = ("row", "image", "class", "label", "source", "group", "split")
@@ -60,7 +60,7 @@ def select(
     """Return the images of a sampling, and what it asked for and got.
 
     ``per_class: k`` asks each class for k images over the three parts, cut as the split is cut (see
-    `splits.part_sizes`). ``smallest`` is the size of the smallest class of the whole split, also
+    `schemes.part_sizes`). ``smallest`` is the size of the smallest class of the whole split, also
     where the sampling leaves that class out, so that the same images are compared everywhere.
     ``total: n`` asks for n training and validation images over all classes, each class an equal
     share rounded to whole images. ``times`` multiplies what is asked of a class. No class tests on
@@ -78,7 +78,7 @@ def select(
         name: of the sampling, for messages and the table of counts.
         split: a table of `splits.assign`.
         settings: an entry of ``samplings`` of the configuration.
-        shares: of the split, see `splits.shares`.
+        shares: of the split, see `schemes.shares`.
 
     Returns:
         One row per image, in the order of ``row``: ``row, image, class, label, source, group,
@@ -128,7 +128,7 @@ def problems(
     Args:
         name: of the sampling.
         settings: an entry of ``samplings`` of the configuration.
-        test: of the split, see `splits.shares`, as ``validation`` and ``folds`` and ``fold``.
+        test: of the split, see `schemes.shares`, as ``validation`` and ``folds`` and ``fold``.
         validation: see ``test``.
         fold: see ``test``.
     """

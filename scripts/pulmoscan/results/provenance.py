@@ -158,7 +158,7 @@ def record(
         **commit(),
         "configuration SHA-256": hashlib.sha256(text.encode()).hexdigest(),
         "seeds of the trainings": ", ".join(map(str, config["seeds"])),
-        "seed of the split": str(splits[config["split"]]["seed"]),
+        "seed of the split": str(splits[config["split"]].get("seed", 0)),
         "data source": config["dataset"]["source"],
         **data(files),
         "weights source": config["weights"]["source"],

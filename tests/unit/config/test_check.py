@@ -112,7 +112,7 @@ def test_the_full_study_is_right(config, schema):
         (
             "models/mobilenet/architecture",
             "lenet5",
-            "give exactly one of architecture and backbone and classifier and like",
+            "give exactly one of architecture, backbone, classifier and like",
         ),
         (
             "models/lenet5/head",

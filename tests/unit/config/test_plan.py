@@ -8,7 +8,7 @@ import yaml
 from pulmoscan.config import models, run_file
 from pulmoscan.config import runs as run_table
 from pulmoscan.config.plan import BALANCED, Plan, Search
-from pulmoscan.data import splits
+from pulmoscan.data import schemes
 
 CONFIG = yaml.safe_load("""
 splits: {grouped: {}, naive: {}, cv: {folds: 2}}
@@ -190,9 +190,9 @@ def figures(repository: Path) -> pd.DataFrame:
 
 
 def of_study(config: dict, repository: Path, split: str = "grouped", **folds: int) -> Plan:
-    schemes = config["splits"] | {name: {"folds": number} for name, number in folds.items()}
+    entries = config["splits"] | {name: {"folds": number} for name, number in folds.items()}
     runs = run_file.read(repository / "workflow/study/runs.tsv", split)
-    return Plan(config, run_table.expand(runs, schemes), models.resolve(config))
+    return Plan(config, run_table.expand(runs, entries), models.resolve(config))
 
 
 def test_every_published_run_of_the_study_stands_in_its_table(config, figures, repository):
@@ -260,4 +260,4 @@ def test_the_study_on_folds_needs_the_same_features(config, repository):
         assert len(files) == 3 * len(once.samplings_of_features[path])
     assert len(plan.used_samplings) == 3 * len(once.used_samplings)
     names = {"folds": 3, "validation": 0.2, "seed": 1, "group": "image"}
-    assert set(plan.runs["split_name"]) == set(splits.expand({"cv": names}))
+    assert set(plan.runs["split_name"]) == set(schemes.expand({"cv": names}))

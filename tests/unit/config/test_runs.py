@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from pulmoscan.config import run_file, runs
-from pulmoscan.data import splits
+from pulmoscan.data import schemes
 
 HEADER = "model\tunfreeze\tvariant\ttables\n"
 
@@ -83,12 +83,12 @@ def test_a_run_on_folds_is_one_row_per_fold(tmp_path):
 
 
 def test_split_files_are_named_as_they_are_made():
-    schemes = {
+    entries = {
         "cv": {"folds": 2, "validation": 0.2, "seed": 1, "group": "image"},
         "grouped": {"test": 0.2, "validation": 0.2, "seed": 1, "group": "image"},
     }
-    named = [name for split in schemes for name in runs.split_names(split, schemes[split])]
-    assert named == list(splits.expand(schemes))
+    named = [name for split in entries for name in runs.split_names(split, entries[split])]
+    assert named == list(schemes.expand(entries))
 
 
 @pytest.mark.parametrize(

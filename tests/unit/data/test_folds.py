@@ -10,25 +10,25 @@ import split
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from image_tables import counts, grouped_tables, images_table
-from pulmoscan.data import samplings, splits
+from pulmoscan.data import samplings, schemes, splits
 
 SCHEME = {"folds": 5, "validation": 0.2, "seed": 123, "group": "duplicates"}
 
 
 def fold_splits(images, **changes):
     """The splits of all folds, in their order."""
-    schemes = splits.expand({"cv": SCHEME | changes})
-    return [splits.assign(images, **scheme) for scheme in schemes.values()]
+    expanded = schemes.expand({"cv": SCHEME | changes})
+    return [splits.assign(images, **scheme) for scheme in expanded.values()]
 
 
 def test_an_entry_with_folds_is_one_split_per_fold():
     other = {"test": 0.2, "validation": 0.2, "seed": 1, "group": "image"}
-    schemes = splits.expand({"grouped": other, "cv": SCHEME | {"folds": 3}, "x-1": other})
-    assert list(schemes) == ["grouped", "cv-1", "cv-2", "cv-3", "x-1"]
-    assert schemes["grouped"] == other
-    assert schemes["cv-2"] == SCHEME | {"folds": 3, "fold": 2}
-    assert splits.shares(schemes["grouped"]) == {"test": 0.2, "validation": 0.2}
-    assert splits.shares(schemes["cv-2"]) == {
+    expanded = schemes.expand({"grouped": other, "cv": SCHEME | {"folds": 3}, "x-1": other})
+    assert list(expanded) == ["grouped", "cv-1", "cv-2", "cv-3", "x-1"]
+    assert expanded["grouped"] == other
+    assert expanded["cv-2"] == SCHEME | {"folds": 3, "fold": 2}
+    assert schemes.shares(expanded["grouped"]) == {"test": 0.2, "validation": 0.2}
+    assert schemes.shares(expanded["cv-2"]) == {
         "test": pytest.approx(1 / 3),
         "validation": 0.2,
         "folds": 3,
@@ -38,9 +38,9 @@ def test_an_entry_with_folds_is_one_split_per_fold():
 
 @pytest.mark.parametrize("names", [("cv", "cv-2"), ("cv-2", "cv"), ("cv", "cv-2", "other")])
 def test_a_fold_with_the_name_of_another_split_is_an_error(names):
-    schemes = {name: SCHEME if name == "cv" else {"test": 0.2} for name in names}
+    entries = {name: SCHEME if name == "cv" else {"test": 0.2} for name in names}
     with pytest.raises(ValueError, match=r"splits\.cv has a fold 'cv-2', the name of another"):
-        splits.expand(schemes)
+        schemes.expand(entries)
 
 
 @settings(max_examples=30, deadline=None)
@@ -63,7 +63,7 @@ def test_every_image_tests_once_and_every_count_is_exact(images_and_folds, seed,
         assert (together.groupby("duplicate_group")["split"].nunique() == 1).all()
         for class_name, parts in counts(table).items():
             total = int((images["class"] == class_name).sum())
-            expected = splits.part_sizes(total, 1 / folds, validation, folds, fold)
+            expected = schemes.part_sizes(total, 1 / folds, validation, folds, fold)
             assert parts[2] == expected[2]
             assert parts[2] in (total // folds, -(-total // folds))
             learnt = table[(table["class"] == class_name) & (table["split"] != "test")]
@@ -152,8 +152,8 @@ def test_groups_that_fit_no_fold_leave_every_image_tested_once():
             (),
             r"class Normal has 4 images .*, which gives 3 train, 1 validation, 0 test in a fol",
         ),
-        (3, (), r"in a fold: every part needs at least one. Add images or change the folds of the"),
-        (12, [range(0, 6), range(6, 12)], r"in 2 duplicate groups, none left for"),
+        (3, (), r"in a fold: every part needs at least one. Add images, change the folds of the"),
+        (12, [range(0, 6), range(6, 12)], r"in 2 groups that stay together, none left for"),
     ],
 )
 def test_what_cannot_be_cut_into_folds_says_why(images, groups, message):
@@ -167,9 +167,9 @@ def test_what_cannot_be_cut_into_folds_says_why(images, groups, message):
 def test_a_sampling_asks_a_fold_for_what_it_has(smallest, wanted):
     images = images_table({"COVID": {"A": smallest}, "Normal": {"A": 60}})
     tested = []
-    for scheme in splits.expand({"cv": SCHEME}).values():
+    for scheme in schemes.expand({"cv": SCHEME}).values():
         table = splits.assign(images, **scheme)
-        chosen, found = samplings.select("x", table, wanted, **splits.shares(scheme))
+        chosen, found = samplings.select("x", table, wanted, **schemes.shares(scheme))
         assert (found["shortfall"] == "").all()
         if wanted.get("per_class") != 35 or smallest == 35:
             np.testing.assert_array_equal(found["asked"], found["got"])
@@ -183,7 +183,7 @@ def folds(tmp_path):
     """The folder with the split of every fold, made by the script."""
     images = images_table({"COVID": {"A": 33}, "Normal": {"A": 60}})
     images.to_parquet(tmp_path / "images.parquet")
-    for name, scheme in splits.expand({"cv": SCHEME}).items():
+    for name, scheme in schemes.expand({"cv": SCHEME}).items():
         arguments = ["--images", str(tmp_path / "images.parquet"), "--scheme", json.dumps(scheme)]
         split.main([*arguments, "--output", str(tmp_path / f"{name}.parquet")])
     return tmp_path
@@ -191,12 +191,12 @@ def folds(tmp_path):
 
 def test_the_scripts_take_a_fold(folds):
     sizes = []
-    for name, scheme in splits.expand({"cv": SCHEME}).items():
+    for name, scheme in schemes.expand({"cv": SCHEME}).items():
         options = {
             "name": "x",
             "split": folds / f"{name}.parquet",
             "settings": '{"per_class": "smallest"}',
-            "shares": json.dumps(splits.shares(scheme)),
+            "shares": json.dumps(schemes.shares(scheme)),
             "output": folds / "x.parquet",
             "counts": folds / "x.tsv",
         }

@@ -9,7 +9,7 @@ import split
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from image_tables import counts, grouped_tables, images_table
-from pulmoscan.data import splits
+from pulmoscan.data import cutting, schemes, splits
 
 SCHEME = {"test": 0.2, "validation": 0.2, "seed": 123, "group": "duplicates"}
 
@@ -34,7 +34,7 @@ PUBLISHED = {
     [(200, (128, 32, 40)), (1345, (861, 215, 269)), (10192, (6523, 1631, 2038)), (5, (3, 1, 1))],
 )
 def test_part_sizes(images, parts):
-    assert splits.part_sizes(images, 0.2, 0.2) == parts
+    assert schemes.part_sizes(images, 0.2, 0.2) == parts
 
 
 def test_the_published_data_set_is_cut_exactly_by_class_and_source():
@@ -105,7 +105,7 @@ def test_groups_across_strata_keep_the_counts():
     # Every image of source B has a copy, so its groups cannot be cut as finely as its quota.
     groups = [tuple(range(60 + 6 * i, 66 + 6 * i)) for i in range(6)]
     table = images_table({"COVID": {"A": 60, "B": 36}}, groups)
-    assert counts(splits.assign(table, **SCHEME)) == {"COVID": splits.part_sizes(96, 0.2, 0.2)}
+    assert counts(splits.assign(table, **SCHEME)) == {"COVID": schemes.part_sizes(96, 0.2, 0.2)}
 
 
 def test_groups_that_fit_nowhere_go_where_they_exceed_least():
@@ -126,7 +126,7 @@ def test_every_group_is_whole_and_every_count_exact(images, seed, validation):
     assert (together.groupby("duplicate_group")["split"].nunique() == 1).all()
     for class_name, parts in counts(table).items():
         total = (images["class"] == class_name).sum()
-        assert parts == splits.part_sizes(total, 0.2, validation)
+        assert parts == schemes.part_sizes(total, 0.2, validation)
 
 
 @settings(max_examples=25, deadline=None)
@@ -171,7 +171,7 @@ def test_another_seed_is_another_split():
         (
             images_table({"Normal": {"A": 20}}, [range(0, 10), range(10, 20)]),
             {},
-            r"class Normal has 20 images in 2 duplicate groups, none left for",
+            r"class Normal has 20 images in 2 groups that stay together, none left for",
         ),
         (
             images_table({"Normal": {"A": 20}, "COVID": {"A": 20}}, [(3, 25)]),
@@ -225,5 +225,5 @@ def test_the_real_images_are_cut_by_class_and_source(real_data):
         assert table[table["image"].isin(names)]["split"].nunique() == 1
     sources = table.groupby(["class", "source"])
     for _, members in sources:
-        if len(members) * 0.16 >= splits.ENOUGH:
+        if len(members) * 0.16 >= cutting.ENOUGH:
             assert (members["split"] == "test").mean() == pytest.approx(0.2, abs=1 / len(members))
