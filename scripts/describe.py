@@ -1,7 +1,8 @@
 """Describe a trained network for those who predict with it, see ``predict.py``.
 
-Settings: the training's key, --pixels (JSON), --image-size and --input-size in pixels, --batch-size
-and --threshold, the probability from which a binary model says sick (``null`` without one).
+Settings: the training's key, --pixels (JSON), --image-size and --input-size in pixels,
+--batch-size, --positive, the label that is positive where it is one of two, and --threshold, the
+probability from which a binary model says that (``null`` without one).
 
 Inputs: the network, the sampling that it was trained on, the table of the packing, and the packed
 images.
@@ -34,9 +35,12 @@ def main(argv: Sequence[str]) -> None:
     if len(images) != len(decoded):
         raise images.damaged(f"{len(images):,} images, of {len(decoded):,} that were decoded")
     trained, seen = description.trained_on(sampling, decoded, images)
+    labels = labelling.labels_of(sampling, arguments.sampling)
+    two = len(labels) == 2
     described = description.Description(
-        labels=labelling.labels_of(sampling, arguments.sampling),
+        labels=labels,
         threshold=arguments.threshold,
+        positive=arguments.positive if two and arguments.positive in labels else None,
         pixels=arguments.pixels,
         bits=description.bits_in_use(decoded),
         image_size=arguments.image_size,
@@ -66,6 +70,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--input-size", type=int, required=True, help="pixels")
     parser.add_argument("--batch-size", type=int, required=True)
     parser.add_argument("--threshold", type=json.loads, required=True, help="0..1 or null")
+    parser.add_argument("--positive", required=True, help="label, where it is one of two")
     for name in TRAINING:
         kind = int if name == "seed" else str
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, required=True)

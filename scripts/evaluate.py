@@ -1,7 +1,8 @@
 """Score one training from its predictions alone: arithmetic, without any network.
 
 Settings: the training's key (split_name, model, unfreeze, variant, seed), which is the beginning of
-every row, and for a binary model the probability from which an image is called sick.
+every row, the label that is positive where it is one of two, and for a binary model the probability
+from which an image is given that label.
 Inputs: the predictions for validation and test images, what training recorded about itself, and the
 sampling whose test images all four-class runs have in common.
 Outputs: ``metrics.tsv`` (one row), ``confusion.tsv`` (one row per split, label and predicted
@@ -16,6 +17,7 @@ from pathlib import Path
 from pulmoscan import command
 from pulmoscan.config.runs import TRAINING
 from pulmoscan.data import labelling, samplings
+from pulmoscan.data.layout import POSITIVE
 from pulmoscan.results import metrics, scores
 from pulmoscan.storage import tables
 
@@ -26,12 +28,12 @@ def main(argv: Sequence[str]) -> None:
     predictions = labelling.read_predictions(arguments.predictions)
     training = scores.read_training(arguments.training)
     common = samplings.read_images(arguments.common)
-    threshold = arguments.threshold
+    decision = arguments.threshold, arguments.positive
     try:
         written = {
-            "metrics": scores.metrics_row(predictions, training, common, threshold),
-            "confusion": metrics.confusion(predictions, threshold),
-            "per_class": metrics.per_class(predictions, threshold),
+            "metrics": scores.metrics_row(predictions, training, common, *decision),
+            "confusion": metrics.confusion(predictions, *decision),
+            "per_class": metrics.per_class(predictions, *decision),
             "stages": scores.stages(training),
         }
     except ValueError as error:
@@ -52,7 +54,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--unfreeze", required=True)
     parser.add_argument("--variant", required=True)
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--threshold", type=_share, help="0..1, from which an image is sick")
+    parser.add_argument("--threshold", type=_share, help="0..1, from which an image is positive")
+    parser.add_argument("--positive", default=POSITIVE, help="label, where it is one of two")
     parser.add_argument("--output", type=Path, required=True, help="folder")
     return parser.parse_args(argv)
 

@@ -8,6 +8,7 @@ def described(trained: Trained, **changed: object) -> Description:
     settings: dict = {
         "labels": ["x", "y"],
         "threshold": None,
+        "positive": None,
         "pixels": {"region": "full"},
         "bits": 16,
         "image_size": 32,

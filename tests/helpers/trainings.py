@@ -47,7 +47,7 @@ RESAMPLING_COLUMNS = [*RESAMPLING_TEXT[:-1], "asked", "got", RESAMPLING_TEXT[-1]
 TEXT = [
     *("split", "split_name", "model", "unfreeze", "variant", "recommended_model", "metric"),
     *("tables", "published", "status", "reason", "note", "searched_on", "difference_reason"),
-    *("published_recommended", "differs_in", "first_trained"),
+    *("published_recommended", "differs_in", "first_trained", "positive"),
 ]
 
 

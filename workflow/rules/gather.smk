@@ -33,6 +33,7 @@ rule evaluate:
         *code("scripts/evaluate.py"),
         program=program("scripts/evaluate.py"),
         threshold=lambda wildcards: as_json(MODELS[wildcards.model].threshold),
+        positive=lambda wildcards: PLAN.positive(wildcards.variant),
         folder=subpath(output.metrics, parent=True),
     shell:
         r"""
@@ -46,6 +47,7 @@ rule evaluate:
             --variant {wildcards.variant:q} \
             --seed {wildcards.seed} \
             --threshold={params.threshold} \
+            --positive={params.positive:q} \
             --output {params.folder:q} \
             >{log:q} 2>&1
         """

@@ -131,6 +131,7 @@ rule describe:
         input_size=lambda wildcards: MODELS[wildcards.model].network["input_size"],
         batch_size=lambda wildcards: MODELS[wildcards.model].training["batch_size"],
         threshold=lambda wildcards: as_json(MODELS[wildcards.model].threshold),
+        positive=lambda wildcards: PLAN.positive(wildcards.variant),
     shell:
         r"""
         {params.program:q} \
@@ -143,6 +144,7 @@ rule describe:
             --input-size {params.input_size} \
             --batch-size {params.batch_size} \
             --threshold {params.threshold} \
+            --positive={params.positive:q} \
             --split-name {wildcards.split:q} \
             --model {wildcards.model:q} \
             --unfreeze {wildcards.unfreeze} \

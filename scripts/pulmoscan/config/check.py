@@ -15,7 +15,7 @@ from pulmoscan import spelling
 from pulmoscan.config import models, names, origin, places, schema, spelled
 from pulmoscan.config import runs as run_table
 from pulmoscan.data import samplings, schemes
-from pulmoscan.data.layout import POSITIVE, canonical_image
+from pulmoscan.data.layout import canonical_image
 from pulmoscan.inputs import enhancement
 from pulmoscan.networks import backbones
 
@@ -88,6 +88,7 @@ def _reference_problems(config: Mapping) -> Iterator[str]:
         classes = sampling.get("classes")
         if len(set(samplings.labels_by_class(sampling).values())) < 2:
             yield f"config: samplings.{name}.labels: all classes have one label, two are needed"
+        yield from (f"config: samplings.{name}.{line}" for line in _positive_problems(sampling))
         for part in ("times", "labels"):
             for label in sampling.get(part, {}):
                 if classes is not None and label not in classes:
@@ -100,6 +101,18 @@ def _reference_problems(config: Mapping) -> Iterator[str]:
                 raise ValueError(f"{image!r} is not an image name: expected <class>-<number>")
         except ValueError as error:
             yield f"config: explain.images: {error}"
+
+
+def _positive_problems(sampling: Mapping) -> Iterator[str]:
+    """Yield why the label that a sampling calls positive cannot be."""
+    labels = {*samplings.labels_by_class(sampling).values()}
+    positive = sampling.get("positive")
+    if positive is None:
+        return
+    if positive not in labels:
+        yield f"positive: {spelling.unknown(positive, sorted(labels))}"
+    elif len(labels) != 2:
+        yield f"positive: it needs two labels, not the {len(labels)} of this sampling"
 
 
 def _split_problems(config: Mapping, split: str) -> Iterator[str]:
@@ -118,7 +131,7 @@ def _split_problems(config: Mapping, split: str) -> Iterator[str]:
         return  # how much tests is known from the data alone
     place = f"splits.{split}: " if schemes.unbalanced(**shares) else ""
     for name, sampling in config["samplings"].items():
-        for line in samplings.problems(name, sampling, **shares):
+        for line in samplings.problems(name, sampling, shares):
             yield f"config: {place}{line}"
             if place:
                 return  # what is wrong is the split, not each sampling
@@ -197,8 +210,12 @@ def _misfits(config: Mapping, model: models.Model, run: Any) -> Iterator[str]:
         yield f"{run.model} takes histograms, not the images of this variant"
     sampling = config["samplings"][variant["sampling"]]
     labels = set(samplings.labels_by_class(sampling).values())
-    if model.threshold is not None and (len(labels) != 2 or POSITIVE not in labels):
-        yield f"the threshold of {run.model} needs two labels, one of them {POSITIVE!r}"
+    positive = samplings.positive(sampling)
+    if model.threshold is not None and (len(labels) != 2 or positive not in labels):
+        yield (
+            f"the threshold of {run.model} needs two labels, one of them {positive!r} or what "
+            f"samplings.{variant['sampling']}.positive names: it has {', '.join(sorted(labels))}"
+        )
 
 
 def _takes_histograms(config: Mapping, variant: str) -> bool:

@@ -20,7 +20,7 @@ class Model:
         classifier: a scikit-learn classifier and its arguments. Either this or ``network`` is None.
         training: all training settings.
         tune: the search for its hyperparameters, if any.
-        threshold: the probability from which a binary model says sick, if it has its own.
+        threshold: the probability from which a model gives the positive of two labels.
         like: the model that it was derived from, if any.
     """
 

@@ -75,10 +75,10 @@ def _labels(config: Mapping, variants: list[str]) -> Iterator[str]:
     for name in dict.fromkeys(config["variants"][variant]["sampling"] for variant in variants):
         sampling = config["samplings"][name]
         labels = set(samplings.labels_by_class(sampling).values())
-        if len(labels) == 2 and POSITIVE not in labels:
+        if len(labels) == 2 and samplings.positive(sampling) not in labels:
             yield (
                 f"samplings.{name}: neither of its two labels, {' and '.join(sorted(labels))}, is "
-                f"{POSITIVE!r}: no sensitivity is measured"
+                f"{POSITIVE!r}: name one as its positive, or no sensitivity is measured"
             )
 
 

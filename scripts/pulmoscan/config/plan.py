@@ -15,6 +15,7 @@ import pandas as pd
 from pulmoscan.config import runs as run_table
 from pulmoscan.config import stages
 from pulmoscan.config.models import Model
+from pulmoscan.data import samplings
 from pulmoscan.networks import backbones
 
 BALANCED = "balanced"  # the sampling on whose test images all four-class runs are compared
@@ -124,6 +125,12 @@ class Plan:
         tune = self.models[model].tune
         variants = [variant, *([tune["variant"]] if tune else [])]
         return {self.config["variants"][name]["sampling"] for name in variants}
+
+    def positive(self, variant: str) -> str:
+        """Return the label that is positive for a variant, where it is one of two."""
+        return samplings.positive(
+            self.config["samplings"][self.config["variants"][variant]["sampling"]]
+        )
 
     @cached_property
     def used_samplings(self) -> tuple[tuple[str, str], ...]:

@@ -134,7 +134,8 @@ def _wording(error: ValidationError) -> str:
     if error.validator in ("required", "dependentRequired"):
         needed = error.validator_value
         if isinstance(needed, Mapping):  # one error per key that is missing, with the same line
-            needed = chain.from_iterable(needed[name] for name in error.instance if name in needed)
+            present = [name for name in needed if name in error.instance]
+            needed = list(chain.from_iterable(needed[name] for name in present))
         absent = [repr(name) for name in dict.fromkeys(needed) if name not in error.instance]
         one = len(absent) == 1
         return (

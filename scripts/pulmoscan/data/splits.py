@@ -42,7 +42,8 @@ def read(path: str | Path) -> pd.DataFrame:
             raise ValueError(f"it has images of {strangers[0]!r}")
 
     text = ("image", "class", "source", "group", "split")
-    return tables.read(path, "the split", text, whole=["row", "rank"], then=check)
+    whole = ["row", "rank"]
+    return tables.read(path, "the split", text, whole=whole, others=["masked"], then=check)
 
 
 def _check_images(table: pd.DataFrame) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pulmoscan.data.layout import POSITIVE
 from pulmoscan.storage import digests, tables
 from pulmoscan.storage.arrays import NpyFile
 
@@ -43,6 +42,7 @@ class Description:
         labels: what its outputs stand for, in their order.
         threshold: the probability from which the answer is the positive label; None: the label
             with the highest probability is the answer, the first among equals.
+        positive: the label of two that sensitivity is about; None: there is none.
         pixels: what it sees of an image, an entry of ``pixels:`` in the configuration.
         bits: of the 16 bits per channel of some files, those that the data set uses; 16 without
             such files.
@@ -59,6 +59,7 @@ class Description:
 
     labels: Sequence[str]
     threshold: float | None
+    positive: str | None
     pixels: Mapping[str, Any]
     bits: int
     image_size: int
@@ -73,9 +74,9 @@ class Description:
         """Return the answer to each image; ``probabilities`` are n x labels."""
         if self.threshold is None:
             return [self.labels[index] for index in probabilities.argmax(axis=1)]
-        positive = list(self.labels).index(POSITIVE)
-        other = self.labels[1 - positive]
-        return [POSITIVE if p >= self.threshold else other for p in probabilities[:, positive]]
+        positive = list(self.labels).index(self.positive)
+        yes, no = self.labels[positive], self.labels[1 - positive]
+        return [yes if p >= self.threshold else no for p in probabilities[:, positive]]
 
     def as_json(self) -> dict:
         """Return what ``model.json`` holds."""

@@ -44,7 +44,7 @@ TABLES = {
     ),
     "sensitivity": (
         "Test images, every training. <i>Threshold</i>: the probability from which an image is "
-        "called sick, if the likelier label does not simply win."
+        "given the positive label, if the likelier label does not simply win."
     ),
     # ------------------------------------------------------------------ analyses of all predictions
     "region_differences": (

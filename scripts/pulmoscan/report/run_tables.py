@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 import pandas as pd
 
 from pulmoscan.config import runs
-from pulmoscan.data.layout import POSITIVE
 from pulmoscan.report import page, sentences
 from pulmoscan.report.captions import TABLES
 from pulmoscan.report.study import KEY, Training
@@ -183,7 +182,7 @@ def trained(made: pd.DataFrame, stages: Mapping[Training, pd.DataFrame]) -> str:
 
 
 def sensitivity(made: pd.DataFrame, per_class: pd.DataFrame) -> str:
-    """Return how well trainings tell sick from normal on the test images, one row per training.
+    """Return how well trainings find the positive of two labels on the test images, one row each.
 
     One whose labels are others has dashes.
 
@@ -192,8 +191,9 @@ def sensitivity(made: pd.DataFrame, per_class: pd.DataFrame) -> str:
         per_class: gathered.
     """
     rates = ["recall", "specificity"]
-    test = per_class[(per_class["split"] == "test") & (per_class["label"] == POSITIVE)]
-    rows = made.merge(test[[*KEY, *rates, *COUNTS]], on=KEY, how="left")
+    test = per_class.loc[per_class["split"] == "test", [*KEY, "label", *rates, *COUNTS]]
+    test = test.rename(columns={"label": "positive"})
+    rows = made.merge(test, on=[*KEY, "positive"], how="left")
     if rows["split_name"].nunique() == 1:
         rows = rows.drop(columns="split_name")
     shown = ["split_name", "model", "seed", "threshold", "test_accuracy", *rates, *COUNTS]

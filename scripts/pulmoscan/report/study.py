@@ -25,7 +25,15 @@ TEXT = frozenset(
     [
         *("split_name", "split", "model", "unfreeze", "variant", "tables", "kind", "sampling"),
         *("recommended_model", "metric", "published", "published_recommended", "searched_on"),
-        *("differs_in", "difference_reason", "status", "reason", "note", "first_trained"),
+        *(
+            "differs_in",
+            "difference_reason",
+            "status",
+            "reason",
+            "note",
+            "first_trained",
+            "positive",
+        ),
         *("image", "image_a", "image_b", "class", "label", "predicted", "most_predicted", "source"),
         *("group", "region", "mode", "error", "expected", "value", "defect", "warning"),
         *("shortfall", "fact", "class_or_set", "key", "rule", "wildcards"),

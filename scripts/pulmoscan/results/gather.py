@@ -79,9 +79,11 @@ def _predictions(selection: pd.DataFrame, _: Mapping, results: Path) -> Iterator
     for run in selection.itertuples():
         place = folder(results, run)
         predictions = labelling.read_predictions(place / "predictions.parquet")
-        threshold = _metrics(place)["threshold"].item()
+        of_run = _metrics(place)
+        threshold, positive = of_run["threshold"].item(), of_run["positive"].item()
+        threshold = None if pd.isna(threshold) else threshold
         try:
-            predicted = metrics.predicted(predictions, None if pd.isna(threshold) else threshold)
+            predicted = metrics.predicted(predictions, threshold, positive)
         except ValueError as error:
             raise ValueError(
                 f"{place / 'metrics.tsv'} does not fit the predictions beside it ({error}): "
@@ -120,7 +122,7 @@ def _all_metrics(selection: pd.DataFrame, _: Mapping, results: Path) -> Iterator
     for run in selection.itertuples():
         whole = dict.fromkeys(scores.COUNTS, "Int64")
         # An accuracy that nobody has must not lose its type.
-        shares = {name: float for name in scores.METRICS if name not in {*whole, "first_trained"}}
+        shares = {name: float for name in scores.METRICS if name not in {*whole, *scores.TEXT}}
         yield _metrics(folder(results, run)).astype(shares | whole)
 
 
@@ -221,7 +223,7 @@ CONTENT: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
         ["stage_unfreeze"],
         ["stage", "epochs", "learning_rate", "trainable_parameters"],
     ),
-    "metrics": (["first_trained"], [name for name in scores.METRICS if name != "first_trained"]),
+    "metrics": (scores.TEXT, [name for name in scores.METRICS if name not in scores.TEXT]),
     "per_class": (
         ["split", "label"],
         ["precision", "recall", "specificity", "f1", *_COUNTED],

@@ -2,8 +2,8 @@
 
 Predictions have one row per image: ``image, split, label`` and a probability ``p_<label>`` for
 every label. The predicted label is the one with the highest probability, the first among equals.
-With a threshold it is ``sick`` where that label's probability is at least the threshold, otherwise
-the other label.
+With a threshold it is the positive one of two labels where that label's probability is at least the
+threshold, otherwise the other label.
 """
 
 import math
@@ -85,30 +85,35 @@ def labels_of(predictions: pd.DataFrame) -> list[str]:
     return labels
 
 
-def predicted(predictions: pd.DataFrame, threshold: float | None = None) -> pd.Series:
+def predicted(
+    predictions: pd.DataFrame, threshold: float | None = None, positive: str = POSITIVE
+) -> pd.Series:
     """Return the predicted label of every image, with the index of ``predictions``.
 
     Raises:
-        ValueError: for a threshold where the labels are not ``sick`` and one other.
+        ValueError: for a threshold where the labels are not ``positive`` and one other.
     """
     labels = np.array(labels_of(predictions), object)
     if not len(predictions):
         return pd.Series(index=predictions.index, dtype=object)
     if threshold is not None:
-        if len(labels) != 2 or POSITIVE not in labels:
+        if len(labels) != 2 or positive not in labels:
             raise ValueError(
-                f"a threshold needs the labels {POSITIVE} and one other: "
+                f"a threshold needs the labels {positive} and one other: "
                 f"the predictions have {', '.join(labels)}"
             )
-        sick = predictions[PREFIX + POSITIVE] >= threshold
-        return pd.Series(np.where(sick, POSITIVE, labels[labels != POSITIVE][0]), sick.index)
+        reached = predictions[PREFIX + positive] >= threshold
+        other = labels[labels != positive][0]
+        return pd.Series(np.where(reached, positive, other), reached.index)
     values = predictions[[PREFIX + label for label in labels]].to_numpy(float)
     return pd.Series(labels[values.argmax(axis=1)], index=predictions.index)
 
 
-def accuracy(predictions: pd.DataFrame, threshold: float | None = None) -> float:
+def accuracy(
+    predictions: pd.DataFrame, threshold: float | None = None, positive: str = POSITIVE
+) -> float:
     """Return the share of images whose label is predicted, NaN without images."""
-    right = predicted(predictions, threshold) == predictions["label"]
+    right = predicted(predictions, threshold, positive) == predictions["label"]
     return float(right.mean()) if len(right) else math.nan
 
 
@@ -118,18 +123,21 @@ def common_accuracy(predictions: pd.DataFrame, common: pd.DataFrame) -> float:
     It is NaN where the number would not compare with that of other runs: when the run was scored
     on other labels (three classes, sick or normal), or lacks some of the common test images.
     """
+    trained = set(common["label"])  # of some there may be no test image
     common = common[common["split"] == "test"]
     test = predictions[predictions["split"] == "test"].set_index("image")
     if not len(common) or not set(common["image"]) <= set(test.index):
         return math.nan
     test = test.loc[common["image"]]
     same = np.array_equal(test["label"].to_numpy(object), common["label"].to_numpy(object))
-    if not same or set(labels_of(predictions)) != set(common["label"]):
+    if not same or set(labels_of(predictions)) != trained:
         return math.nan
     return accuracy(test.reset_index())
 
 
-def confusion(predictions: pd.DataFrame, threshold: float | None = None) -> pd.DataFrame:
+def confusion(
+    predictions: pd.DataFrame, threshold: float | None = None, positive: str = POSITIVE
+) -> pd.DataFrame:
     """Return how many images of each label were given each label, zeros included.
 
     Columns: ``split, label, predicted, images``.
@@ -140,7 +148,7 @@ def confusion(predictions: pd.DataFrame, threshold: float | None = None) -> pd.D
         part = predictions[predictions["split"] == split]
         if not len(part):
             continue
-        counts = _confusion(part["label"], predicted(part, threshold), labels)
+        counts = _confusion(part["label"], predicted(part, threshold, positive), labels)
         grid = pd.DataFrame(
             [(split, label, given) for label in labels for given in labels],
             columns=["split", "label", "predicted"],
@@ -160,12 +168,15 @@ def _confusion(truth: pd.Series, given: pd.Series, labels: list[str]) -> np.ndar
     return np.bincount(pairs, minlength=number**2).reshape(number, number)
 
 
-def per_class(predictions: pd.DataFrame, threshold: float | None = None) -> pd.DataFrame:
+def per_class(
+    predictions: pd.DataFrame, threshold: float | None = None, positive: str = POSITIVE
+) -> pd.DataFrame:
     """Return the measures of each label against the others, and their means.
 
     Columns: ``split, label, precision, recall, specificity, f1, support, tp, fn, fp, tn``. Recall
     is sensitivity. ``macro`` is the plain mean over labels, ``weighted`` that by support; both lack
-    the counts. A label that is never given has precision 0, as in scikit-learn.
+    the counts. A label that is never given has precision 0, as in scikit-learn. A label of no image
+    has a specificity and counts alone: its other measures are NaN, and no part of the means.
     """
     columns = ["precision", "recall", "specificity", "f1", "support", "tp", "fn", "fp", "tn"]
     tables = []
@@ -174,9 +185,12 @@ def per_class(predictions: pd.DataFrame, threshold: float | None = None) -> pd.D
         if not len(part):
             continue
         labels = labels_of(part)
-        given = predicted(part, threshold)
+        given = predicted(part, threshold, positive)
         precision, recall, f1, support = precision_recall_fscore_support(
             part["label"], given, labels=labels, zero_division=0
+        )
+        precision, recall, f1 = (
+            np.where(support > 0, values, np.nan) for values in (precision, recall, f1)
         )
         matrix = _confusion(part["label"], given, labels)
         tp = matrix.diagonal()

@@ -2,8 +2,8 @@
 
 A published figure is named by its table, its run (model, unfreeze, variant) and a metric:
 ``val_accuracy``, ``test_accuracy``, ``test_sensitivity``, ``test_<measure>/<label>`` (precision,
-recall or f1 of a label, ``macro`` or ``weighted``), ``TP``, ``FN``, ``FP``, ``TN`` (test images,
-positive = sick) or ``best/<setting>`` (of a search for a head).
+recall or f1 of a label, ``macro`` or ``weighted``), ``TP``, ``FN``, ``FP``, ``TN`` (test images, of
+the positive label) or ``best/<setting>`` (of a search for a head).
 """
 
 import math
@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from pulmoscan.config import runs
-from pulmoscan.results.metrics import POSITIVE, wilson
+from pulmoscan.results.metrics import wilson
 
 COLUMNS = ["table", *runs.NAME, "metric", "value", "n", "note"]
 COUNTS = ("TP", "FN", "FP", "TN")
@@ -133,16 +133,21 @@ def measure(metric: str, metrics: pd.DataFrame, per_class: pd.DataFrame) -> Meas
     if is_setting(metric):
         return None
     if metric in COUNTS:
-        return _of_class(metrics, per_class, "test", POSITIVE, metric.lower())
+        return _of_class(metrics, per_class, "test", _positive(metrics), metric.lower())
     short, _, rest = metric.partition("_")
     name, _, label = rest.partition("/")
     if short in SPLIT_OF and rest == "accuracy":
         return _accuracy(metrics, short)
     if short in SPLIT_OF and rest == "sensitivity":
-        return _of_class(metrics, per_class, SPLIT_OF[short], POSITIVE, "recall")
+        return _of_class(metrics, per_class, SPLIT_OF[short], _positive(metrics), "recall")
     if short in SPLIT_OF and name in ("precision", "recall", "specificity", "f1") and label:
         return _of_class(metrics, per_class, SPLIT_OF[short], label, name)
     raise ValueError(f"no way to measure the published metric {metric!r}")
+
+
+def _positive(metrics: pd.DataFrame) -> str:
+    """Return the positive label of a run; "" where it has none."""
+    return metrics["positive"].iloc[0]
 
 
 def _accuracy(metrics: pd.DataFrame, short: str) -> Measured | None:

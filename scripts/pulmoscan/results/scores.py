@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from pulmoscan.data.layout import POSITIVE
 from pulmoscan.results import metrics
 from pulmoscan.storage import tables
 
@@ -28,7 +29,9 @@ METRICS = [
     "parameters",
     "cached_bytes",
     "threshold",
+    "positive",
 ]
+TEXT = ("first_trained", "positive")
 # Whole numbers, of which some trainings have none.
 COUNTS = (
     "n_train",
@@ -90,27 +93,30 @@ def metrics_row(
     training: Mapping,
     common: pd.DataFrame,
     threshold: float | None = None,
+    positive: str = POSITIVE,
 ) -> pd.DataFrame:
     """Return one row with the columns `METRICS`.
 
     Accuracies and F1 are shares (0 to 1); ``macro_f1`` is that of the test images; ``val_low`` to
     ``test_high`` are 95 % Wilson intervals. ``trained_layers`` to ``cached_bytes`` say what was
     trained (a number of layers, a name, a number of weights, bytes); a classifier has none of them.
+    ``positive`` is "" where it is not one of two labels.
 
     Args:
         predictions: ``image, split, label, p_<label>...`` of validation and test images.
         training: what the training recorded about itself, ``training.json``.
         common: the sampling whose test images all four-class runs have in common.
         threshold: of a binary model, 0 to 1.
+        positive: the label that sensitivity is about, where it is one of two.
     """
     row: dict[str, object] = {key: training.get(key) for key in RECORDED}
     for split, short in (("validation", "val"), ("test", "test")):
         part = predictions[predictions["split"] == split]
         row[f"n_{split}"] = len(part)
-        row[f"{short}_accuracy"] = value = metrics.accuracy(part, threshold)
+        row[f"{short}_accuracy"] = value = metrics.accuracy(part, threshold, positive)
         row[f"{short}_low"], row[f"{short}_high"] = metrics.wilson(value, len(part))
     row["test_accuracy_common"] = metrics.common_accuracy(predictions, common)
-    of_test = metrics.per_class(predictions, threshold).query(
+    of_test = metrics.per_class(predictions, threshold, positive).query(
         "split == 'test' and label == 'macro'"
     )
     row["macro_f1"] = of_test["f1"].iloc[0] if len(of_test) else None
@@ -118,6 +124,8 @@ def metrics_row(
     row["trained_layers"] = None if layers is None else len(layers)
     row["cached_bytes"] = training.get("cached")
     row["threshold"] = threshold
+    labels = metrics.labels_of(predictions)
+    row["positive"] = positive if len(labels) == 2 and positive in labels else ""
     return pd.DataFrame([row])[METRICS]
 
 

@@ -82,10 +82,12 @@ def test_three_classes_are_those_of_balanced(published):
     pd.testing.assert_frame_equal(images, balanced)
 
 
-def test_without_the_smallest_class_a_class_still_counts_as_many(published):
+def test_smallest_is_that_of_the_sampling_s_own_classes(published):
     wanted = {"per_class": "smallest", "classes": ["COVID", "Normal"]}
     images, _ = samplings.select("two", published, wanted, **SHARES)
-    assert images["class"].value_counts().to_dict() == {"COVID": 1345, "Normal": 1345}
+    assert images["class"].value_counts().to_dict() == {"COVID": 3616, "Normal": 3616}
+    # All published samplings have the smallest class, so it is that of the whole split in each.
+    assert all("Viral Pneumonia" in SETTINGS[name].get("classes", CLASSES) for name in SETTINGS)
 
 
 def test_binary_has_three_times_as_many_normal_images(published):

@@ -53,12 +53,12 @@ def test_the_answer_is_the_most_probable_label_the_first_among_equals() -> None:
     assert described().answer(probabilities) == ["x", "y", "x"]
 
 
-def test_a_threshold_says_sick_from_its_own_value_on() -> None:
-    binary = described(labels=["normal", "sick"], threshold=0.3)
+def test_a_threshold_says_what_is_positive_from_its_own_value_on() -> None:
+    binary = described(labels=["normal", "sick"], threshold=0.3, positive="sick")
     probabilities = np.array([[0.71, 0.29], [0.7, 0.3], [0.1, 0.9]])
     assert binary.answer(probabilities) == ["normal", "sick", "sick"]
-    first = described(labels=["sick", "well"], threshold=0.3)
-    assert first.answer(probabilities[:, ::-1]) == ["well", "sick", "sick"]
+    first = described(labels=["COVID", "well"], threshold=0.3, positive="COVID")
+    assert first.answer(probabilities[:, ::-1]) == ["well", "COVID", "COVID"]
 
 
 def test_a_description_is_read_as_it_was_written(tmp_path: Path) -> None:

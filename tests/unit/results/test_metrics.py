@@ -170,6 +170,45 @@ def test_no_common_accuracy_where_it_would_not_compare():
     assert np.isnan(metrics.common_accuracy(binary, common))
 
 
+def test_a_label_that_does_not_test_has_no_sensitivity_and_lowers_no_mean():
+    table = predictions_of(FOUR)
+    table = table[(table["split"] != "test") | (table["label"] != "COVID")]
+    found = metrics.per_class(table).set_index(["split", "label"]).loc["test"]
+    assert found.loc["COVID", ["precision", "recall", "f1"]].isna().all()
+    said = pd.Series(given(table[table["split"] == "test"], FOUR))
+    of_others = (said != "COVID").mean()
+    assert found.loc["COVID", "specificity"] == pytest.approx(of_others)
+    assert found.loc["COVID", ["tp", "fn", "support"]].tolist() == [0, 0, 0]
+    for mean in ("recall", "f1", "precision"):
+        others = found.loc[["Lung_Opacity", "Normal", "Viral Pneumonia"], mean]
+        assert found.loc["macro", mean] == pytest.approx(others.mean())
+        weights = found.loc[others.index, "support"].astype(float)
+        assert found.loc["weighted", mean] == pytest.approx(np.average(others, weights=weights))
+    counted = metrics.confusion(table).query("split == 'test' and label == 'COVID'")
+    assert counted["images"].tolist() == [0] * 4
+
+
+def test_common_accuracy_where_a_label_does_not_test():
+    table = predictions_of(FOUR)
+    table = table[(table["split"] != "test") | (table["label"] != "COVID")]
+    common = table[["image", "label", "split"]]
+    of_test = table[table["split"] == "test"]
+    assert metrics.common_accuracy(table, common) == metrics.accuracy(of_test)
+    of_three = table[table["label"] != "COVID"].drop(columns="p_COVID")
+    assert np.isnan(metrics.common_accuracy(of_three, common))
+
+
+def test_another_label_may_be_positive():
+    table = predictions_of(["COVID", "Normal"])
+    reached = table["p_COVID"] >= 0.3
+    said = metrics.predicted(table, 0.3, "COVID")
+    assert said.tolist() == np.where(reached, "COVID", "Normal").tolist()
+    right = (said == table["label"])[table["split"] == "test"].mean()
+    assert metrics.accuracy(table[table["split"] == "test"], 0.3, "COVID") == right
+    with pytest.raises(ValueError, match="needs the labels sick and one other"):
+        metrics.predicted(table, 0.3)
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [

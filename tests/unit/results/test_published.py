@@ -14,6 +14,7 @@ METRICS = pd.DataFrame(
         "test_accuracy": [0.6, 0.7, 0.8, 0.9],
         "n_validation": [40, 40, 50, 50],
         "n_test": [30, 30, 20, 20],
+        "positive": "sick",
     }
 )
 
@@ -91,6 +92,13 @@ def test_counts_are_those_of_the_sick():
     table = per_class(tp=[8, 9, 4, 5], fn=[7, 6, 6, 5])
     assert published.measure("TP", METRICS, table).values == [8, 9, 4, 5]
     assert published.measure("FN", METRICS, table).values == [7, 6, 6, 5]
+
+
+def test_sensitivity_is_that_of_the_positive_label():
+    table = pd.concat([per_class(tp=[1, 2, 3, 4]), per_class("COVID", tp=[8, 9, 4, 5])])
+    measured = published.measure("TP", METRICS.assign(positive="COVID"), table)
+    assert measured.values == [8, 9, 4, 5]
+    assert published.measure("TP", METRICS.assign(positive=""), table) is None
 
 
 def test_a_label_that_a_training_lacks_cannot_be_measured():
