@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 
 from pulmoscan.data import samplings, schemes
+from pulmoscan.data.layout import POSITIVE
 
 NAMED = ("splits", "samplings", "pixels", "variants", "architectures", "models")
 STEMS = ("splits", "samplings", "pixels")  # their names are those of files, which have suffixes
@@ -43,7 +44,7 @@ def problems(config: Mapping) -> Iterator[str]:
         wrong = [
             f"{place}.{of}: {reason}"
             for of, label in labels.items()
-            if (reason := _label_problem(label, samplings.positive(sampling)))
+            if (reason := _label_problem(label) or _nearly_positive(label, sampling))
         ]
         yield from wrong or (
             f"{place}: {reason}" for reason in _mixed_up(samplings.labels_by_class(sampling))
@@ -101,7 +102,7 @@ def _no_text(name: str) -> str:
     return "a number"
 
 
-def _label_problem(label: str, positive: str) -> str:
+def _label_problem(label: str) -> str:
     """Return why a label would be taken for something else; "" for a good one."""
     if not label.isprintable():
         return f"{label!r} holds a character that cannot be seen"
@@ -115,9 +116,14 @@ def _label_problem(label: str, positive: str) -> str:
         return f"{label!r} reads as {reads_as} in a table: {OTHER}"
     if skeleton(label) in MEANS:
         return f"{label!r} is the name of a mean in the tables by label: {OTHER}"
-    if skeleton(label) == skeleton(positive) and label != positive:
-        return f"{label!r} looks like {positive!r}, the positive label: write {positive!r}"
     return ""
+
+
+def _nearly_positive(label: str, sampling: Mapping) -> str:
+    """Return why a label would be taken for the one that is positive by default; "" for others."""
+    if "positive" in sampling or label == POSITIVE or skeleton(label) != skeleton(POSITIVE):
+        return ""
+    return f"{label!r} looks like {POSITIVE!r}, the positive label: write {POSITIVE!r}"
 
 
 def _mixed_up(labels: Mapping[str, str]) -> Iterator[str]:
