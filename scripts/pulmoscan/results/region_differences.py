@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from pulmoscan.data import groups
 from pulmoscan.results import bootstrap
 
 PAIRS = (("full", "lungs"), ("outside", "lungs"), ("outside", "full"))
@@ -44,7 +45,8 @@ def table(
     Args:
         selection: ``split_name, split`` of every run.
         predictions: gathered predictions.
-        images: ``image, duplicate_group`` of every image; "" or a missing value for no group.
+        images: ``image, duplicate_group`` of every image, and ``patient`` where they are known; ""
+            or a missing value for none.
         variants: of each variant its ``region``, its ``sampling``, and ``apart`` from the region
             everything that it shows and does; only variants equal in the last two are compared.
         resamples: of the bootstrap.
@@ -59,6 +61,8 @@ def table(
     if not len(predictions):  # it has the columns of its key alone
         return pd.DataFrame(columns=COLUMNS).astype(dict.fromkeys(COUNTS, "int64"))
     group = images.set_index("image")["duplicate_group"].replace("", np.nan)
+    if "patient" in images:
+        group[:] = groups.together(images, "patient").astype(str)
     test = predictions[
         (predictions["split"] == "test") & predictions["variant"].isin(list(variants))
     ]
@@ -102,14 +106,15 @@ def compared(
     one, other = one.loc[:, complete], other.loc[:, complete]
     if not one.size:
         return {}
-    groups = group.reindex(one.columns)
-    groups = groups.where(groups.notna(), one.columns.to_series().radd("image ")).to_numpy(str)
+    alone = one.columns.to_series().radd("image ")
+    drawn = group.reindex(one.columns)
+    drawn = drawn.where(drawn.notna(), alone).to_numpy(str)
     differences = one.to_numpy() - other.to_numpy()
-    low, high = bootstrap.interval(differences, groups, resamples)
+    low, high = bootstrap.interval(differences, drawn, resamples)
     by_training = differences.mean(axis=1)
     return {
         "images": one.shape[1],
-        "groups": len(np.unique(groups)),
+        "groups": len(np.unique(drawn)),
         "trainings": len(seeds),
         "accuracy": one.to_numpy().mean(),
         "accuracy_against": other.to_numpy().mean(),

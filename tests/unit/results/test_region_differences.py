@@ -97,3 +97,11 @@ def test_without_trainings_the_table_is_empty() -> None:
 def test_equal_trainings_do_not_differ() -> None:
     (row,) = compared(answers("lungs", "ab"), answers("full", "ab")).to_dict("records")
     assert (row["difference"], row["low"], row["high"]) == (0, 0, 0)
+
+
+def test_images_of_a_patient_are_drawn_together() -> None:
+    parts = [answers("lungs", "a"), answers("full", "abc")]
+    images = IMAGES.assign(patient=["p", "q", "q", None])
+    (row,) = table(SELECTION, pd.concat(parts), images, VARIANTS, 400).to_dict("records")
+    assert (row["images"], row["groups"]) == (4, 2)  # a, b and c by a copy and a patient; d
+    assert row["low"] < row["difference"] < row["high"]
