@@ -1,9 +1,9 @@
 """Choose the images of a sampling: the first ones of each class and part of a split.
 
 Settings: ``--name``; ``--settings``, its entry of ``samplings`` of the configuration as JSON
-(``per_class`` or ``total``, ``times``, ``classes``, ``labels``); ``--shares``, how the split cuts a
-class, as JSON (see ``pulmoscan.data.schemes.shares``); ``--on-shortfall``, whether a sampling that
-the data cannot fill is an error (fail) or empty (skip).
+(``per_class`` or ``total``, ``times``, ``classes``, ``labels``, ``masked``); ``--shares``, how the
+split cuts a class, as JSON (see ``pulmoscan.data.schemes.shares``); ``--on-shortfall``, whether a
+sampling that the data cannot fill is an error (fail) or empty (skip).
 
 Inputs: the table of a split.
 

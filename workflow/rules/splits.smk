@@ -52,7 +52,7 @@ checkpoint sampling:
     params:
         *code("scripts/sampling.py"),
         program=program("scripts/sampling.py"),
-        settings=lambda wildcards: as_json(config["samplings"][wildcards.sampling]),
+        settings=lambda wildcards: as_json(sampling_settings(wildcards.sampling)),
         shares=lambda wildcards: as_json(schemes.shares(SCHEMES[wildcards.split])),
         on_shortfall=config["dataset"]["on_shortfall"],
     shell:

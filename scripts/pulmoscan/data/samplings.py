@@ -91,17 +91,11 @@ def select(
         shortfall`` (a sentence if the sampling cannot be filled, else "").
 
     Raises:
-        ValueError: the settings name a class or label that there is not, or leave a part of a class
+        ValueError: the settings name a class that the split lacks, or leave a part of a class
             without images.
     """
     classes = _classes(name, split, settings)
     labels = labels_by_class(settings, classes)
-    told = {*labels.values()}
-    if "positive" in settings and (len(told) != 2 or settings["positive"] not in told):
-        raise ValueError(
-            f"samplings.{name}.positive is {settings['positive']!r}, which needs to be one of two "
-            f"labels: they are {', '.join(sorted(told))}"
-        )
     split = split[split["class"].isin(classes)]
     if settings.get("masked"):
         split = _masked(name, split)
