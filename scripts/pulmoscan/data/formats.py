@@ -11,6 +11,8 @@ from dataclasses import dataclass
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".dcm", ".dicom")
 NAMED = "PNG, JPEG, TIFF or DICOM"
 START = 132  # bytes that tell the formats apart
+MOST_PIXELS = 64 * 2**20  # a radiograph at the resolution of its detector has about 16 million
+MOST_BYTES = 4 * MOST_PIXELS  # decoded: four channels of 8 bits
 
 _READ = {
     "DICOM": ((128, b"DICM"),),
@@ -71,3 +73,15 @@ def what_else(start: bytes) -> str:
     found = (what for what, (place, mark) in _OTHERS.items() if start.startswith(mark, place))
     what = next(found, None)
     return f"not a {NAMED} file" + (f" but {what}" if what else "")
+
+
+def check_size(width: int, height: int, channels: int, bits: int) -> None:
+    """Raise ``ValueError`` for an image that no radiograph is as large as, before it is decoded.
+
+    That is more than ``MOST_PIXELS`` pixels or ``MOST_BYTES`` decoded bytes.
+    """
+    if width * height > MOST_PIXELS:
+        raise ValueError(f"{width}x{height} pixels are more than {MOST_PIXELS:,}")
+    decoded = width * height * channels * ((bits + 7) // 8)
+    if decoded > MOST_BYTES:
+        raise ValueError(f"{decoded:,} decoded bytes are more than {MOST_BYTES:,}")

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 STANDARD = "0, 255"
+WHOLE = "all white: the whole image is lung"
 _VALUES_NAMED = 6  # in the form of a mask
 _AROUND = np.ones((3, 3), np.uint8)
 _LABELS = 0.7  # of the levels have an even area where they are labels
@@ -38,6 +39,12 @@ class Lungs:
 def standard(grey: np.ndarray) -> bool:
     """Return whether all h x w uint8 pixels are 0 or 255: only then do they have this sum."""
     return cv2.sumElems(grey)[0] == 255 * cv2.countNonZero(grey)
+
+
+def all_white(pixels: np.ndarray) -> bool:
+    """Return whether all of a mask, as OpenCV decodes it, has the highest value."""
+    colour = pixels if pixels.ndim == 2 else pixels[..., :3]
+    return bool(colour.min() in (255, np.iinfo(pixels.dtype).max) and colour.min() == colour.max())
 
 
 def lungs(pixels: np.ndarray) -> Lungs:

@@ -1,4 +1,4 @@
-"""Every PNG of the data set, decoded once into two arrays that later stages read by row."""
+"""Every image of the data set, decoded once into two arrays that later stages read by row."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from pulmoscan.data import depth, layout, png, radiographs, raw_table
+from pulmoscan.data import depth, formats, layout, png, radiographs, raw_table
+from pulmoscan.data.options import Options
 from pulmoscan.storage import arrays, reading, tables
 
 BLOCK = 8  # pairs that a thread decodes and writes at a time
@@ -19,6 +20,7 @@ SYNCED = 32  # blocks between two waits for the disk
 COLUMNS = {
     "width": "int32",
     "height": "int32",
+    "format": "str",
     "mode": "str",
     "equal_channels": "bool",
     "mask_width": "int32",
@@ -26,6 +28,7 @@ COLUMNS = {
     "mask_binary": "bool",
     "mask_form": "str",
     "bits": "int32",
+    "scale": "str",
     "mean": "float64",
     "sd": "float64",
     "pixel_sha256": "str",
@@ -33,7 +36,12 @@ COLUMNS = {
 
 
 def pack(
-    pairs: Sequence[raw_table.Pair], raw: Path, size: int, threads: int, paths: tuple[Path, Path]
+    pairs: Sequence[raw_table.Pair],
+    raw: Path,
+    size: int,
+    threads: int,
+    paths: tuple[Path, Path],
+    options: Options = radiographs.DEFAULTS,
 ) -> pd.DataFrame:
     """Write the packed images and masks, and return a table of what was decoded.
 
@@ -49,6 +57,7 @@ def pack(
         paths: where to write the images (n x size x size uint8 grey levels) and the masks (the
             same, 1 inside the lungs and 0 outside), as ``.npy``. An image or mask that cannot be
             used is zeros.
+        options: how files become arrays.
 
     Returns:
         One row per pair: ``image, class``, the ``COLUMNS`` (see ``radiographs.Radiograph``),
@@ -59,20 +68,21 @@ def pack(
         ValueError: a file is not the one that was downloaded.
     """
     cv2.setNumThreads(1)  # the threads are ours: one pair each
+    unread = options.masks == "none"
 
     def work(start: int) -> list[list]:
         # File by file, then image by image: a processor does one thing faster than two in turn.
         contents = [
             (
                 raw_table.content(raw, pair.image),
-                None if pair.mask is None else raw_table.content(raw, pair.mask),
+                None if pair.mask is None or unread else raw_table.content(raw, pair.mask),
             )
             for pair in pairs[start : start + BLOCK]
         ]
         images, masks = np.empty((2, len(contents), size, size), np.uint8)
         rows = []
         for files_of_pair, image, mask in zip(contents, images, masks, strict=True):
-            radiograph = radiographs.read(*files_of_pair, image, mask, bits)
+            radiograph = radiographs.read(*files_of_pair, image, mask, bits, options)
             values = [getattr(radiograph, column) for column in COLUMNS]
             rows.append([*values, radiograph.defects])
         for file, begin, rows_of_file in zip(files, begins, (images, masks), strict=True):
@@ -86,7 +96,7 @@ def pack(
             file.flush()
         begins = [file.tell() for file in files]
         pool = stack.enter_context(ThreadPoolExecutor(threads))
-        bits = depth.of_data_set(pool.map(lambda pair: _highest(raw, pair.image), pairs))
+        bits = depth.of_data_set(pool.map(lambda pair: _highest(raw, pair.image, options), pairs))
         rows = []
         for done, block in enumerate(pool.map(work, range(0, len(pairs), BLOCK)), 1):
             rows += block
@@ -103,15 +113,19 @@ def pack(
     return table
 
 
-def _highest(raw: Path, file: raw_table.RawFile) -> int:
-    """Return the highest value of an image with 16 bits per channel, 0 for any other file."""
+def _highest(raw: Path, file: raw_table.RawFile, options: Options) -> int:
+    """Return the highest value of an image that its data set scales, 0 for any other file."""
     try:
         reading.regular(raw / file.path, "the download")
         with (raw / file.path).open("rb") as stream:
-            start = stream.read(32)
+            start = stream.read(formats.START)
     except OSError:  # reported where the file is read
         return 0
-    return radiographs.highest(raw_table.content(raw, file)) if png.depth(start) == 16 else 0
+    kind = formats.of(start)
+    may_be_deep = png.depth(start) == 16 if kind == "PNG" else kind in ("TIFF", "DICOM")
+    if not may_be_deep or options.depth != "auto":
+        return 0
+    return radiographs.highest(raw_table.content(raw, file), options)
 
 
 def _misfiled(pair: raw_table.Pair) -> list[str]:

@@ -7,28 +7,12 @@ checks here look at the container alone (PNG specification, third edition, W3C 2
 
 import struct
 import zlib
-from dataclasses import dataclass
+
+from pulmoscan.data import formats
+from pulmoscan.data.formats import Header
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-MOST_PIXELS = 64 * 2**20  # a radiograph at the resolution of its detector has about 16 million
-MOST_BYTES = 4 * MOST_PIXELS  # decoded: four channels of 8 bits
 
-# How files begin that are often named .png, by the position of their mark.
-_OTHERS = {
-    "JPEG": (0, b"\xff\xd8\xff"),
-    "GIF": (0, b"GIF8"),
-    "BMP": (0, b"BM"),
-    "TIFF": (0, b"II*\0"),
-    "TIFF (big-endian)": (0, b"MM\0*"),
-    "WebP": (8, b"WEBP"),
-    "HEIC or AVIF": (4, b"ftyp"),
-    "JPEG 2000": (4, b"jP  "),
-    "DICOM": (128, b"DICM"),
-    "a zip": (0, b"PK\x03\x04"),
-    "PDF": (0, b"%PDF"),
-    "a web page": (0, b"<"),
-    "a pointer of Git LFS": (0, b"version https://git-lfs"),
-}
 _MODES = {0: "L", 2: "RGB", 3: "P", 4: "LA", 6: "RGBA"}
 _CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # a palette is decoded to its colours
 _ANIMATION = (b"acTL", b"fcTL", b"fdAT")
@@ -37,24 +21,6 @@ _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 
 
 # What decoders need besides the pixels. Of the other chunks some make libpng write warnings.
 _NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a PNG says about itself.
-
-    Attributes:
-        width: Width in pixels.
-        height: Height in pixels.
-        mode: ``L`` (grey), ``RGB``, ``P`` (palette), ``LA``, ``RGBA``, followed by the bits per
-            channel unless they are 8: ``L16``.
-        depth: Bits per channel.
-    """
-
-    width: int
-    height: int
-    mode: str
-    depth: int
 
 
 def depth(start: bytes) -> int:
@@ -72,12 +38,11 @@ def checked(data: bytes) -> tuple[Header, bytes]:
 
     Raises:
         ValueError: with the reason. The file is not a PNG, is cut off, has a chunk whose checksum
-            is wrong, announces more than ``MOST_PIXELS`` pixels or ``MOST_BYTES`` decoded bytes, or
-            is an animation, which decoders show in different ways. Whether the pixels can be
-            decoded is left to the decoder.
+            is wrong, is larger than `formats.check_size` allows, or is an animation, which decoders
+            show in different ways. Whether the pixels can be decoded is left to the decoder.
     """
     if not data.startswith(SIGNATURE):
-        raise ValueError(_what_else(data))
+        raise ValueError(formats.what_else(data))
     header, kept, extra = None, [SIGNATURE], False
     view = memoryview(data)
     position = len(SIGNATURE)
@@ -104,24 +69,13 @@ def checked(data: bytes) -> tuple[Header, bytes]:
         position = end
 
 
-def _what_else(data: bytes) -> str:
-    """Return what a file is that is not a PNG."""
-    if not data:
-        return "the file is empty"
-    found = (what for what, (place, mark) in _OTHERS.items() if data.startswith(mark, place))
-    what = next(found, None)
-    return f"not a PNG file but {what}" if what else "not a PNG file"
-
-
 def _header(kind: bytes, content: bytes) -> Header:
     if kind != b"IHDR" or len(content) != 13:
         raise ValueError("the file does not begin with a PNG header")
     width, height, bits, colour = struct.unpack_from(">IIBB", content)
     if bits not in _DEPTHS.get(colour, ()) or not (width and height):
         raise ValueError("the PNG header has values that do not exist")
-    if width * height > MOST_PIXELS:
-        raise ValueError(f"{width}x{height} pixels are more than {MOST_PIXELS:,}")
-    decoded = width * height * _CHANNELS[colour] * ((bits + 7) // 8)
-    if decoded > MOST_BYTES:
-        raise ValueError(f"{decoded:,} decoded bytes are more than {MOST_BYTES:,}")
-    return Header(width, height, _MODES[colour] + ("" if bits == 8 else str(bits)), bits)
+    channels = _CHANNELS[colour]
+    formats.check_size(width, height, channels, bits)
+    mode = _MODES[colour] + ("" if bits == 8 else str(bits))
+    return Header("PNG", width, height, mode, bits)
