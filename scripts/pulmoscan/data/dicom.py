@@ -255,8 +255,9 @@ def _transfer_syntax(data: bytes) -> str:
 
 
 def _name(uid: str) -> str:
-    """Return the name of a UID of the standard."""
-    return _pydicom().uid.UID(uid).name if uid.startswith("1.2.840.10008.") else "of its own"
+    """Return the name that the standard gives a UID."""
+    name = _pydicom().uid.UID(uid).name
+    return "unknown" if name == uid else name
 
 
 def _dataset(data: bytes) -> Any:
@@ -268,8 +269,7 @@ def _dataset(data: bytes) -> Any:
     if "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset:
         raise _UnreadError("DICOM of floating-point numbers is not read")
     if "PixelData" not in dataset or not dataset.PixelData:
-        what = f" ({_name(uid)})" if uid.startswith("1.2.840.10008.") else ""
-        raise _UnreadError(f"DICOM without pixels{what}, or the file is cut off")
+        raise _UnreadError(f"DICOM without pixels ({_name(uid)}), or the file is cut off")
     return dataset
 
 

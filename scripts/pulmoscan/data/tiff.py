@@ -1,11 +1,13 @@
 """TIFF files, checked before a decoder sees them, and decoded.
 
 A TIFF may hold almost anything. The checks here read its directory (TIFF 6.0, sections 2 and 8),
-let through what scanners and ImageJ write of a radiograph, and name the rest.
+let through what scanners and ImageJ write of a radiograph, and name the rest. Of the compressions
+only Deflate has checksums; damage within another one may change pixels, and nothing can tell.
 """
 
 import io
 import struct
+import zlib
 from dataclasses import dataclass, replace
 
 import cv2
@@ -25,6 +27,8 @@ _NEEDED |= {_ROWS, _STRIP_BYTES, _PLANES, _TILES, _TILE_BYTES, _FORMAT}
 _MOST_STRIPS = 1 << 20
 # None, fax, LZW, JPEG, Deflate (two numbers) and PackBits.
 _COMPRESSIONS = (1, 2, 3, 4, 5, 7, 8, 32946, 32773)
+_DEFLATE = (8, 32946)
+_CHUNK = 1 << 20  # bytes unpacked at a time
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _OTHER_COLOURS = {4: "a transparency mask", 5: "CMYK, as made for print,", 8: "CIELab colour"}
 _KINDS = {2: "signed", 3: "floating-point"}
@@ -197,3 +201,20 @@ def _check_strips(data: bytes, tags: dict[int, list[int]], header: Header) -> No
             raise ValueError("the TIFF header does not say where its pixels are")
         if tags.get(_COMPRESSION, [1])[0] == 1 and sum(sizes) < row_bytes * header.height:
             raise ValueError("the file is cut off")
+    if tags.get(_COMPRESSION, [1])[0] in _DEFLATE:
+        view = memoryview(data)
+        for at, size in zip(starts, sizes, strict=True):
+            _check_deflated(view[at : at + size])
+
+
+def _check_deflated(packed: memoryview) -> None:
+    """Raise ``ValueError`` for a wrong checksum, which decoders do not look at."""
+    unpacking, left = zlib.decompressobj(), bytes(packed)
+    try:
+        while left and not unpacking.eof:
+            unpacking.decompress(left, _CHUNK)
+            left = unpacking.unconsumed_tail
+    except zlib.error:
+        raise ValueError("its pixels cannot be decoded") from None
+    if not unpacking.eof:
+        raise ValueError("the file is cut off")

@@ -16,8 +16,8 @@ import pack
 import pandas as pd
 import pytest
 import small_database as small
+from pulmoscan.data import images, png, radiographs
 from pulmoscan.data import pack as packing
-from pulmoscan.data import png, radiographs
 
 IMAGE = "COVID/images/COVID-2.png"
 MASK = "COVID/masks/COVID-2.png"
@@ -162,20 +162,16 @@ def test_a_mask_with_soft_edges_counts_above_127_and_is_recorded_but_not_a_defec
 
 GOOD = small.encoded(small.radiograph(1))
 SHORT = small.png(40, 40, 8, 0, b"\0" * 41 * 20)  # whole chunks, but half of the rows
+NOT_AN_IMAGE = "unreadable image: not a PNG, JPEG, TIFF or DICOM file"
 DEFECTS = {
     "empty": (IMAGE, b"", "unreadable image: the file is empty"),
     "web page": (
         IMAGE,
         b"<html>not found</html>",
-        "unreadable image: not a PNG file but a web page",
+        f"{NOT_AN_IMAGE} but a web page",
     ),
-    "JPEG": (
-        IMAGE,
-        cv2.imencode(".jpg", small.radiograph(1))[1].tobytes(),
-        "unreadable image: not a PNG file but JPEG",
-    ),
-    "GIF": (IMAGE, b"GIF89a" + bytes(50), "unreadable image: not a PNG file but GIF"),
-    "text": (IMAGE, b"radiograph", "unreadable image: not a PNG file"),
+    "GIF": (IMAGE, b"GIF89a" + bytes(50), f"{NOT_AN_IMAGE} but GIF"),
+    "text": (IMAGE, b"radiograph", NOT_AN_IMAGE),
     "cut off": (IMAGE, GOOD[: len(GOOD) // 2], "unreadable image: the file is cut off"),
     "no end": (IMAGE, GOOD[:-12], "unreadable image: the file is cut off"),
     "half the rows": (IMAGE, SHORT, "unreadable image: its pixels cannot be decoded"),
@@ -188,7 +184,7 @@ DEFECTS = {
     "constant": (IMAGE, small.encoded(np.full((40, 40), 9, np.uint8)), "image has one grey level"),
     "mask cut off": (MASK, small.encoded(small.mask())[:-20], "unreadable mask: the file is cut"),
     "no mask": (MASK, None, "no mask"),
-    "mask size": (MASK, small.encoded(small.mask(100)), "mask is 100x100, the image 40x40"),
+    "mask size": (MASK, small.encoded(small.mask(100)[:60]), "mask is 100x60, the image 40x40"),
     "black": (MASK, small.encoded(np.zeros((256, 256), np.uint8)), "mask is all black"),
 }
 
@@ -339,7 +335,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, repository):
 def test_large_images_are_decoded_one_at_a_time(large, at_once, monkeypatch):
     everyone = threading.Barrier(at_once)
     decoding, most = [], []
-    decode = radiographs._decoded
+    decode = images._decoded
 
     def watched(*arguments):
         decoding.append(1)
@@ -348,8 +344,8 @@ def test_large_images_are_decoded_one_at_a_time(large, at_once, monkeypatch):
         decoding.pop()
         return decode(*arguments)
 
-    monkeypatch.setattr(radiographs, "LARGE", large)
-    monkeypatch.setattr(radiographs, "_decoded", watched)
+    monkeypatch.setattr(images, "LARGE", large)
+    monkeypatch.setattr(images, "_decoded", watched)
     with ThreadPoolExecutor(4) as pool:
         pairs = list(pool.map(lambda _: read(GOOD), range(4)))
     assert all(pair.defects == [] for pair in pairs)

@@ -83,7 +83,10 @@ def test_a_file_that_is_no_image_has_a_defect_and_no_prediction(
     table = predict.predict(
         [Pair(tmp_path / "text.png", None), Pair(images[0], None)], described(), scores
     )
-    assert table["defect"].tolist() == ["unreadable image: not a PNG file", ""]
+    assert table["defect"].tolist() == [
+        "unreadable image: not a PNG, JPEG, TIFF or DICOM file",
+        "",
+    ]
     assert table["predicted"].tolist() == ["", "dark"]
 
 
