@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pulmoscan.data import dicom, formats, jpeg, png, tiff
+from pulmoscan.data import dicom, dicom_pixels, formats, jpeg, png, tiff
 from pulmoscan.data.depth import Table
 from pulmoscan.data.formats import Header
 
@@ -98,7 +98,7 @@ def _opened_dicom(data: bytes) -> Image:
     file = dicom.checked(data)
 
     def decode(grey: bool) -> np.ndarray:
-        pixels = dicom.decoded(file)
+        pixels = dicom_pixels.decoded(file)
         return _as_grey(pixels, file.header.depth) if grey else pixels
 
     return Image(file.header, decode, file.inverted, file.table)
