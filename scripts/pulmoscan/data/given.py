@@ -30,11 +30,11 @@ def of_column(images: pd.DataFrame, column: str) -> pd.Series:
     part = said.str.strip().str.casefold().map(_PART)
     if len(wrong := images["image"][part.isna()]):
         value = said[wrong.index[0]]
-        has = f"{value!r}, which is not one of {', '.join(_PART)}"
+        holds = f"{value!r}, which is not one of {', '.join(_PART)}"
         if not value.strip():
-            has = f"no value: write {', '.join(PARTS[:-1])} or {PARTS[-1]}"
+            holds = f"nothing: write {', '.join(PARTS[:-1])} or {PARTS[-1]}"
         count = f" ({len(wrong):,} images in all)" if len(wrong) > 1 else ""
-        raise ValueError(f"image {wrong.iloc[0]}: its {column!r}, which splits, has {has}{count}")
+        raise ValueError(f"image {wrong.iloc[0]}: its column {column!r} holds {holds}{count}")
     if not (part == "test").any():
         raise ValueError(
             f"no image has test in the column {column!r}: a given split needs test images, "
@@ -81,11 +81,11 @@ def held_out(images: pd.DataFrame, hold_out: Mapping[str, Collection]) -> pd.Ser
     there = said.value_counts().sort_index()
     for value in map(str, values):
         if value not in there.index:
-            counted = [f"{name or 'none'} ({images:,})" for name, images in there.items()]
+            counted = [f"{name or 'no value'} ({images:,})" for name, images in there.items()]
             rest = len(counted) - LISTED
             more = f" and {rest:,} more" if rest > 0 else ""
             raise ValueError(
-                f"no image has {column} {value!r}: "
+                f"no image without defects has the {column} {value!r}: "
                 f"{spelling.guess(value, list(there.index))}"
                 f"There are {', '.join(counted[:LISTED])}{more}"
             )

@@ -91,9 +91,9 @@ def test_copies_on_both_sides_of_a_given_split_are_counted():
     [
         (
             {0: "tset"},
-            r"image .*: its 'split', which splits, has 'tset', which is not one of train",
+            r"image .*: its column 'split' holds 'tset', which is not one of train",
         ),
-        ({0: "", 3: None}, r"has no value: write train, validation or test \(2 images in all\)$"),
+        ({0: "", 3: None}, r"holds nothing: write train, validation or test \(2 images in all\)$"),
         (dict.fromkeys(range(75), "train"), r"no image has test in the column 'split': a given"),
     ],
 )
@@ -169,8 +169,8 @@ def test_a_value_that_no_image_has_is_answered_with_those_there_are():
     images = sites({"COVID": {"A": 30, "Hannover": 20}, "Normal": {"A": 20, "": 20}})
     with pytest.raises(
         ValueError,
-        match=r"no image has source 'Hanover': did you mean 'Hannover'\? There are none \(20\), "
-        r"A \(50\), Hannover \(20\)$",
+        match=r"no image without defects has the source 'Hanover': did you mean 'Hannover'\? There "
+        r"are no value \(20\), A \(50\), Hannover \(20\)$",
     ):
         splits.assign(images, hold_out={"source": ["A", "Hanover"]}, **OUT)
     images["patient"] = [f"p{row:02}" for row in range(90)]
