@@ -261,3 +261,9 @@ def test_the_study_on_folds_needs_the_same_features(config, repository):
     assert len(plan.used_samplings) == 3 * len(once.used_samplings)
     names = {"folds": 3, "validation": 0.2, "seed": 1, "group": "image"}
     assert set(plan.runs["split_name"]) == set(schemes.expand({"cv": names}))
+
+
+def test_the_positive_label_of_a_variant_is_that_of_its_sampling():
+    plan = planned("small 0 lungs")
+    plan.config = CONFIG | {"samplings": {"balanced": {}, "binary": {"positive": "COVID"}}}
+    assert (plan.positive("lungs"), plan.positive("histogram")) == ("sick", "COVID")

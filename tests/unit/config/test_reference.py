@@ -50,6 +50,13 @@ def test_the_full_study_is_as_published(config, study, figures, repository):
     assert reference.redefined(config, study, table.assign(split="naive"), names(figures)) == {}
 
 
+@pytest.mark.parametrize("scheme", [{"column": "split"}, {"hold_out": {"source": ["SIRM"]}}])
+def test_a_test_set_that_the_data_give_is_not_that_of_the_study(config, study, scheme):
+    changed = laid_over(config, {"splits": {"own": scheme}})
+    found = reference.redefined_samplings(changed, study, "own")
+    assert found == dict.fromkeys(study["samplings"], "splits.own")
+
+
 def test_the_settings_of_the_study_are_those_of_the_configuration(config, study):
     for key, value in study.items():
         if key == "split":
