@@ -1,6 +1,6 @@
 """What is in a data set and what is wrong with it: its pixels, metadata and duplicates together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -66,7 +66,8 @@ class Audit:
         mean_images: see ``measures.Packed.class_means``.
         tables: by name: those of ``describe.tables``; ``metadata_errors``, see ``metadata.check``;
             ``duplicates`` with ``group, kind`` (exact or near), ``image_a, image_b, distance``
-            (bits of the hash), ``correlation``; ``defects``, see ``findings.defects``;
+            (bits of the hash), ``correlation``, ``change``, see ``duplicates.find``; ``defects``,
+            see ``findings.defects``;
             ``warnings``, see ``plausibility.warnings``.
     """
 
@@ -87,7 +88,7 @@ def audit(
     """Audit a data set.
 
     Args:
-        packed: the packed arrays, which are read once.
+        packed: the packed arrays.
         decoded: the table of ``pack.pack``, in the same order.
         files: the files of the data set.
         left: the files that look like data and were not read.
@@ -102,8 +103,9 @@ def audit(
     packed.check(len(decoded))
     with ThreadPoolExecutor(threads) as pool:
         measured = packed.measure(decoded, pool.map)
-    measured.histograms[(decoded["pixel_sha256"] == "").to_numpy()] = 0
-    images, metadata_errors, pairs = _described(decoded, measured, contents)
+        measured.histograms[(decoded["pixel_sha256"] == "").to_numpy()] = 0
+        pairs = _duplicate_pairs(decoded, measured, packed, pool.map)
+    images, metadata_errors = _described(decoded, measured, contents, pairs)
     tables = describe.tables(images) | {
         "metadata_errors": metadata.with_unread(metadata_errors, left),
         "duplicates": _duplicates(images, pairs),
@@ -115,9 +117,12 @@ def audit(
 
 
 def _described(
-    decoded: pd.DataFrame, measured: measures.Measured, contents: Mapping[str, bytes | None]
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return the images with all their columns, the metadata errors, and pairs of duplicates."""
+    decoded: pd.DataFrame,
+    measured: measures.Measured,
+    contents: Mapping[str, bytes | None],
+    pairs: pd.DataFrame,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the images with all their columns, and the metadata errors."""
     images = decoded.copy()
     images["source"], metadata_errors = metadata.check(decoded, contents)
     whole, lungs = measured.histograms[:, 0], measured.histograms[:, 1]
@@ -127,14 +132,15 @@ def _described(
     images["mask_contrast"] = measured.mask_contrast
     readable = decoded["pixel_sha256"] != ""
     images["phash"] = np.where(readable, [f"{value:016x}" for value in measured.hashes], "")
-    pairs = _duplicate_pairs(decoded, measured)
     group = duplicates.groups(pairs, len(decoded))
     images["duplicate_group"] = images["image"].reindex(group).where(group >= 0, None).to_numpy()
     images["defects"] = _with_spanning_groups(images)
-    return images, metadata_errors, pairs
+    return images, metadata_errors
 
 
-def _duplicate_pairs(decoded: pd.DataFrame, measured: measures.Measured) -> pd.DataFrame:
+def _duplicate_pairs(
+    decoded: pd.DataFrame, measured: measures.Measured, packed: measures.Packed, map_: Callable
+) -> pd.DataFrame:
     """Return ``duplicates.find`` in rows of the data set.
 
     Images that could not be read or have one grey level show no radiograph and are left out; those
@@ -142,14 +148,13 @@ def _duplicate_pairs(decoded: pd.DataFrame, measured: measures.Measured) -> pd.D
     """
     levels = (measured.histograms[:, 0] > 0).sum(axis=1)
     rows = np.flatnonzero((decoded["pixel_sha256"] != "").to_numpy() & (levels > 1))
-    shown = decoded.iloc[rows]
-    contents = [
-        f"{width}x{height} {sha256}"
-        for width, height, sha256 in zip(
-            shown["width"], shown["height"], shown["pixel_sha256"], strict=True
-        )
-    ]
-    pairs = duplicates.find(contents, measured.hashes[rows], measured.thumbnails[rows])
+    shown = duplicates.Images(
+        duplicates.contents(decoded.iloc[rows]),
+        measured.hashes[rows],
+        measured.thumbnails[rows],
+        lambda position: packed.rows(rows[position])[0],
+    )
+    pairs = duplicates.find(shown, map_)
     return pairs.assign(a=rows[pairs["a"]], b=rows[pairs["b"]])
 
 
@@ -163,6 +168,7 @@ def _duplicates(images: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
             "image_b": names[pairs["b"]],
             "distance": pairs["distance"],
             "correlation": pairs["correlation"].round(6),
+            "change": pairs["change"],
         }
     )
 

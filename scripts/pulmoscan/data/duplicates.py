@@ -1,22 +1,31 @@
-"""Images that show the same radiograph, with equal or nearly equal pixels.
+"""Images that show the same radiograph: with equal pixels, with nearly equal ones, or changed.
 
 Nearly equal means that 64-bit perceptual hashes differ in at most ``MOST_BITS`` bits and that the
 images, reduced to ``COMPARED`` pixels per side, have a Pearson correlation of at least
 ``LEAST_CORRELATION``. The hash alone is not enough: chest radiographs look alike, and of the
 319,600 pairs of 800 images, 110 have such hashes while two show the same radiograph. Those two
 correlate at 1 and 0.997, the next pair at 0.958.
+
+Changed means mirrored, inverted, cropped, framed, turned a little, or with other contrast. Such
+pairs look alike to ``lookalikes``, which compares all, and have the same detail once one is laid
+over the other by ``alignment``. Of 800 radiographs and copies of theirs, those of one radiograph
+correlate there at 0.79 or more, those of two at 0.5 or less.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from pulmoscan.data import alignment, lookalikes
 
 MOST_BITS = 8
 LEAST_CORRELATION = 0.98
 COMPARED = 64
-PAIR_COLUMNS = ("kind", "a", "b", "distance", "correlation")
+PAIR_COLUMNS = ("kind", "a", "b", "distance", "correlation", "change")
 
 _HASHED = 32
 _BLOCK = 32  # images whose hashes, or pixels, are compared at a time: as many as fit the cache
@@ -46,37 +55,101 @@ def reduced(image: np.ndarray) -> np.ndarray:
     return cv2.resize(image, (COMPARED, COMPARED), interpolation=cv2.INTER_AREA)
 
 
-def find(contents: Sequence[str], hashes: np.ndarray, thumbnails: np.ndarray) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Images:
+    """A set of n images, as they are compared.
+
+    Attributes:
+        contents: n texts, equal for images with equal pixels.
+        hashes: n uint64, see `perceptual_hash`.
+        thumbnails: n x ``COMPARED`` x ``COMPARED`` uint8, see `reduced`.
+        pixels: returns the s x s uint8 grey levels of an image.
+    """
+
+    contents: Sequence[str]
+    hashes: np.ndarray
+    thumbnails: np.ndarray
+    pixels: Callable[[int], np.ndarray]
+
+
+def contents(table: pd.DataFrame) -> list[str]:
+    """Return one text per image, equal for equal pixels: of ``width, height, pixel_sha256``."""
+    columns = (table[name] for name in ("width", "height", "pixel_sha256"))
+    return [f"{width}x{height} {sha256}" for width, height, sha256 in zip(*columns, strict=True)]
+
+
+def described(table: pd.DataFrame, pixels: Callable[[int], np.ndarray], map_: Callable) -> Images:
+    """Return images in the form in which they are compared.
+
+    Args:
+        table: one row per image with ``width, height, pixel_sha256``, of its stored pixels.
+        pixels: returns the packed grey levels of a row.
+        map_: applies a function to the rows.
+    """
+    found = list(
+        map_(lambda row: (perceptual_hash(pixels(row)), reduced(pixels(row))), range(len(table)))
+    )
+    hashes = np.array([one for one, _ in found], np.uint64)
+    thumbnails = np.array([one for _, one in found], np.uint8).reshape(-1, COMPARED, COMPARED)
+    return Images(contents(table), hashes, thumbnails, pixels)
+
+
+def find(images: Images, map_: Callable = map) -> pd.DataFrame:
     """Return the pairs of images that show the same radiograph.
 
     Of images with equal pixels the first stands for all: it is paired with each of the others, and
     it alone takes part in the search for near duplicates, so that n equal images give n - 1 pairs.
 
     Args:
-        contents: n texts, equal for images with equal pixels.
-        hashes: n uint64, see `perceptual_hash`.
-        thumbnails: n x ``COMPARED`` x ``COMPARED`` uint8, see `reduced`.
+        images: all images.
+        map_: applies a function to blocks of images, such as ``map`` of a pool of threads.
 
     Returns:
         One row per pair: ``kind`` (exact or near), ``a`` and ``b`` (positions, a < b), ``distance``
-        of their hashes in bits, and ``correlation``; sorted by a and b.
+        of their hashes in bits; ``correlation``, of the reduced images, or of their detail once a
+        change is undone; ``change``, what has to be undone before the two are nearly equal, see
+        ``alignment.change``, "" for nothing; sorted by a and b.
     """
     first: dict[str, int] = {}
-    rows: list[tuple[str, int, int, int, float]] = []
-    for position, content in enumerate(contents):
+    rows: list[tuple] = []
+    for position, content in enumerate(images.contents):
         original = first.setdefault(content, position)
         if original != position:
-            rows.append(("exact", original, position, 0, 1.0))
+            rows.append(("exact", original, position, 0, 1.0, ""))
     distinct = np.fromiter(first.values(), np.intp, len(first))
-    for a, others, distances in _candidates(hashes[distinct]):
-        correlations = _correlations(thumbnails, distinct[a], distinct[others])
-        rows += [
-            ("near", int(distinct[a]), int(distinct[b]), int(distance), float(correlation))
-            for b, distance, correlation in zip(others, distances, correlations, strict=True)
-            if correlation >= LEAST_CORRELATION
-        ]
-    pairs = pd.DataFrame(rows, columns=PAIR_COLUMNS)
-    return pairs.sort_values(["a", "b"], ignore_index=True)
+    return _table(rows + _near(images, distinct, images, distinct, map_))
+
+
+def find_between(one: Images, other: Images, map_: Callable = map) -> pd.DataFrame:
+    """Return the images of one set that show the same radiograph as one of another set.
+
+    Both sets are described as for `find`: ``contents`` by size and digest of the stored pixels,
+    as the audit makes them of ``decoded.parquet``; ``hashes, thumbnails`` and ``pixels`` from the
+    packed images. Their packed images may differ in size, but have to be made in the same way:
+    stretched images and ones with bars at their sides differ by more than what is found.
+
+    Args:
+        one: such as a test set from elsewhere.
+        other: such as what models are trained on.
+        map_: as for `find`.
+
+    Returns:
+        The columns of `find`: ``a`` is a position in ``one`` and ``b`` in ``other``. Of equal
+        images in ``other`` the first stands for all; an image of ``one`` has a row for each
+        different image that it is a copy of.
+    """
+    first: dict[str, int] = {}
+    for position, content in enumerate(other.contents):
+        first.setdefault(content, position)
+    rows: list[tuple] = []
+    new = []
+    for position, content in enumerate(one.contents):
+        if content in first:
+            rows.append(("exact", position, first[content], 0, 1.0, ""))
+        else:
+            new.append(position)
+    distinct = np.fromiter(first.values(), np.intp, len(first))
+    return _table(rows + _near(one, np.array(new, np.intp), other, distinct, map_))
 
 
 def groups(pairs: pd.DataFrame, count: int) -> np.ndarray:
@@ -102,25 +175,79 @@ def groups(pairs: pd.DataFrame, count: int) -> np.ndarray:
     return np.where(sizes[first] > 1, first, -1)
 
 
-def _candidates(hashes: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Yield each position with the later positions whose hash is near, and their distances."""
+def _table(rows: list[tuple]) -> pd.DataFrame:
+    pairs = pd.DataFrame(rows, columns=PAIR_COLUMNS)
+    return pairs.sort_values(["a", "b"], ignore_index=True)
+
+
+def _near(
+    one: Images, rows_a: np.ndarray, other: Images, rows_b: np.ndarray, map_: Callable
+) -> list[tuple]:
+    """Return the rows of near duplicates: those that are nearly equal, and those changed."""
+    same = one is other
+    rows = []
+    for a, found, distances in _candidates(one.hashes[rows_a], other.hashes[rows_b], same):
+        values = _correlations(one.thumbnails[rows_a[a]], other.thumbnails, rows_b[found])
+        rows += [
+            ("near", int(rows_a[a]), int(rows_b[b]), int(distance), float(correlation), "")
+            for b, distance, correlation in zip(found, distances, values, strict=True)
+            if correlation >= LEAST_CORRELATION
+        ]
+    known = {row[1:3] for row in rows}
+    views_a = lookalikes.views(one.pixels, rows_a, map_)
+    views_b = views_a if same else lookalikes.views(other.pixels, rows_b, map_)
+
+    def changed(block: slice) -> list[tuple]:
+        found = []
+        for row, column, ways in lookalikes.pairs(views_a, views_b, block):
+            a, b = int(rows_a[row]), int(rows_b[column])
+            if (a, b) not in known and (laid := _laid(one.pixels(a), other.pixels(b), ways)):
+                distance = int(np.bitwise_count(one.hashes[a] ^ other.hashes[b]))
+                found.append(("near", a, b, distance, *laid))
+        return found
+
+    # The threads are those of ``map_``; matrix products with threads of their own would wait for
+    # one another.
+    with threadpool_limits(1, "blas"):
+        for found in map_(changed, lookalikes.blocks(views_a)):
+            rows += found
+    return rows
+
+
+def _laid(a: np.ndarray, b: np.ndarray, ways: Sequence[lookalikes.Way]) -> tuple[float, str] | None:
+    """Return correlation and change of two images in the first way in which they show the same."""
+    for way in ways:
+        if (laid := alignment.aligned(a, b, way)) is not None:
+            return laid.correlation, alignment.change(a, b, way, laid)
+    return None
+
+
+def _candidates(
+    hashes: np.ndarray, others: np.ndarray, same: bool
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Yield each position with those of ``others`` whose hash is near, and their distances.
+
+    Where ``others`` are the same, with later ones only.
+    """
     for start in range(0, len(hashes), _BLOCK):
         block = hashes[start : start + _BLOCK, None]
-        distances = np.bitwise_count(block ^ hashes[None, start:])
+        first = start if same else 0
+        distances = np.bitwise_count(block ^ others[None, first:])
         near = distances <= MOST_BITS
         for index in range(len(block)):
-            later = index + 1 + np.flatnonzero(near[index, index + 1 :])
-            if len(later):
-                yield start + index, start + later, distances[index, later]
+            skipped = index + 1 if same else 0
+            found = skipped + np.flatnonzero(near[index, skipped:])
+            if len(found):
+                yield start + index, first + found, distances[index, found]
 
 
-def _correlations(thumbnails: np.ndarray, a: int, others: np.ndarray) -> np.ndarray:
-    """Return the Pearson correlation of image ``a`` with each of ``others``; 0 for a constant one.
+def _correlations(thumbnail: np.ndarray, thumbnails: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the Pearson correlation of an image with each of ``others``; 0 for a constant one.
 
     Sums of products of 8-bit levels are whole numbers that float64 holds exactly, so the result
     does not depend on the order of summation.
     """
-    one = thumbnails[a].ravel().astype(np.float64)
+    one = thumbnail.ravel().astype(np.float64)
     result = np.empty(len(others))
     for start in range(0, len(others), _BLOCK):
         many = thumbnails[others[start : start + _BLOCK]].reshape(-1, one.size).astype(np.float64)

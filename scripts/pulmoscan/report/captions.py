@@ -13,8 +13,11 @@ TABLES = {
     "useful_area": "Share of the image inside the lungs.",
     "metadata_errors": "Metadata that disagree with the images.",
     "duplicates": (
-        "Pairs that show the same radiograph: the same pixels (exact), or a perceptual hash within "
-        "reach confirmed by correlation (near)."
+        "Pairs that show the same radiograph: the same pixels (exact), or nearly the same (near), "
+        "once what <i>change</i> says is undone. <i>Correlation</i> is that of the reduced images "
+        "or, after a change, of their detail. Not looked for: copies turned by more than 3 "
+        "degrees, upside down, cropped by more than 8 % at a side or covered by other things, and "
+        "other radiographs of one patient."
     ),
     "defects": "Images with defects and files that were not read, which are not used further.",
     "warnings": "Images, masks or classes that look wrong and are used all the same.",

@@ -19,12 +19,14 @@ def taken_again(image: np.ndarray, seed: int) -> np.ndarray:
     return np.clip(image * 0.9 + 8 + noise, 0, 255).astype(np.uint8)
 
 
-def found(images: list[np.ndarray]) -> pd.DataFrame:
-    return duplicates.find(
-        [image.tobytes().hex() for image in images],
-        np.array([duplicates.perceptual_hash(image) for image in images]),
-        np.stack([duplicates.reduced(image) for image in images]),
-    )
+def images(pixels: list[np.ndarray]) -> duplicates.Images:
+    names = [image.tobytes().hex() for image in pixels]
+    table = pd.DataFrame({"width": 256, "height": 256, "pixel_sha256": names})
+    return duplicates.described(table, pixels.__getitem__, map)
+
+
+def found(pixels: list[np.ndarray]) -> pd.DataFrame:
+    return duplicates.find(images(pixels))
 
 
 def test_every_pair_and_its_numbers_against_all_correlations():
@@ -48,6 +50,7 @@ def test_every_pair_and_its_numbers_against_all_correlations():
         if table[a, b] >= 0.98 and distance[a, b] <= 8
     }
     assert 10 < len(expected) < 40
+    pairs = pairs[pairs["change"] == ""]
     assert set(zip(pairs["a"], pairs["b"], strict=True)) == expected
     assert pairs["correlation"].to_numpy() == pytest.approx(table[pairs["a"], pairs["b"]], abs=1e-9)
     assert (pairs["distance"] == distance[pairs["a"], pairs["b"]]).all()

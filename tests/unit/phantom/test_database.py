@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import openpyxl
+import pandas as pd
 import pytest
 from pulmoscan.data import collections, duplicates
 from pulmoscan.data.layout import CLASSES, canonical_class, canonical_image, canonical_path
@@ -149,11 +150,9 @@ def test_only_planted_pairs_look_alike(images):
 def test_the_search_for_duplicates_finds_what_was_planted(images):
     known = database.planted(COUNT, SEED)
     packed = [cv2.resize(image, (256, 256)) for image in images.values()]
-    found = duplicates.find(
-        [image.tobytes().hex() for image in images.values()],
-        np.array([duplicates.perceptual_hash(image) for image in packed]),
-        np.stack([duplicates.reduced(image) for image in packed]),
-    )
+    contents = [image.tobytes().hex() for image in images.values()]
+    stored = pd.DataFrame({"width": 299, "height": 299, "pixel_sha256": contents})
+    found = duplicates.find(duplicates.described(stored, packed.__getitem__, map))
     names = list(images)
     pairs = {(names[a], names[b]) for a, b in zip(found["a"], found["b"], strict=True)}
     assert pairs == set(known.exact) | set(known.near)
