@@ -209,11 +209,12 @@ def per_class(
         )
         means = table[columns[:4]]
         weights = support / support.sum()
+        measured = means.notna().mul(weights, axis=0).sum().where(means.isna().any(), 1)
         table.insert(0, "label", labels)
         table.loc[len(table)] = {"label": "macro", **means.mean(), "support": support.sum()}
         table.loc[len(table)] = {
             "label": "weighted",
-            **means.mul(weights, axis=0).sum(),
+            **means.mul(weights, axis=0).sum() / measured,
             "support": support.sum(),
         }
         table.insert(0, "split", split)

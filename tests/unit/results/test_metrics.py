@@ -185,6 +185,11 @@ def test_a_label_that_does_not_test_has_no_sensitivity_and_lowers_no_mean():
         weights = found.loc[others.index, "support"].astype(float)
         assert found.loc["weighted", mean] == pytest.approx(np.average(others, weights=weights))
     counted = metrics.confusion(table).query("split == 'test' and label == 'COVID'")
+    alone = table[(table["split"] != "test") | (table["label"] == "Normal")]
+    found_alone = metrics.per_class(alone).set_index(["split", "label"]).loc["test"]
+    assert np.isnan(found_alone.loc["Normal", "specificity"])
+    assert np.isnan(found_alone.loc["weighted", "specificity"])
+    assert found_alone.loc["weighted", "recall"] == found_alone.loc["Normal", "recall"]
     assert counted["images"].tolist() == [0] * 4
 
 
