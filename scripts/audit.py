@@ -3,13 +3,14 @@
 Settings: ``--on-defect exclude`` lists defective images, which later stages leave out; ``fail``
 stops if there is one. ``--threads``: how many blocks of images are read at a time.
 
-Inputs: the folder ``raw/``, of which only the metadata are read, the tables of its files and of
-those that were not read; the packed images and masks, and the table of what was decoded.
+Inputs: the folder ``raw/``, of which only the metadata are read, the tables of its files, of those
+that were not read and of what is known of its images; the packed images and masks, and the table of
+what was decoded.
 
 Outputs, described in ``pulmoscan.data.audit.Audit`` and ``pulmoscan.data.describe``:
 ``images.parquet``, ``histograms.npy`` and ``mean_images.npy`` in one folder; in another one the
 tables ``classes, modes, sizes, sources, class_by_source, useful_area, intensity, metadata_errors,
-duplicates, defects, warnings``, as TSV. The log says in a few lines what was found.
+duplicates, defects, warnings, attributes``, as TSV. The log says in a few lines what was found.
 """
 
 import argparse
@@ -28,6 +29,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--raw", type=Path, required=True, help="folder of the data set")
     parser.add_argument("--files", type=Path, required=True, help="table of its files")
     parser.add_argument("--unread", type=Path, required=True, help="table of files not read")
+    parser.add_argument("--listed", type=Path, help="table of what is known of the images")
     parser.add_argument("--decoded", type=Path, required=True, help="table of what was decoded")
     parser.add_argument("--images", type=Path, required=True, help="packed images")
     parser.add_argument("--masks", type=Path, required=True, help="packed masks")
@@ -37,12 +39,16 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--tables", type=Path, required=True, help="folder to write to")
     arguments = parser.parse_args(argv)
     files = raw_table.read(arguments.files)
+    listed = None if arguments.listed is None else raw_table.images(arguments.listed)
+    pairs = raw_table.pairs(files, listed)
+    classes = sorted({pair.class_name for pair in pairs})
     found = audit.audit(
         measures.Packed(arguments.images, arguments.masks),
-        pack.read_decoded(arguments.decoded, raw_table.pairs(files)),
+        pack.read_decoded(arguments.decoded, pairs),
         files,
         raw_table.unread_files(arguments.unread),
-        raw_table.metadata_contents(arguments.raw, files),
+        raw_table.metadata_contents(arguments.raw, files, classes),
+        listed,
         arguments.threads,
     )
     defects = found.tables["defects"]

@@ -27,7 +27,8 @@ def main(argv: Sequence[str]) -> None:
     """Get the data set that the command line describes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--source", choices=SOURCES, required=True)
-    parser.add_argument("--path", help="local: a folder or a zip")
+    parser.add_argument("--path", help="local, folders: a folder; local: a zip; table: a table")
+    parser.add_argument("--dataset", type=json.loads, default={}, help="the rest of it, as JSON")
     parser.add_argument("--manifest", type=Path, default=Path("workflow/study/sample_manifest.tsv"))
     parser.add_argument(
         "--phantom",
@@ -39,15 +40,18 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--threads", type=int, default=min(8, os.cpu_count() or 1))
     parser.add_argument("--raw", type=Path, required=True)
     parser.add_argument("--table", type=Path, required=True)
-    parser.add_argument("--unread", type=Path, required=True)
+    parser.add_argument("--unread", type=Path, required=True, help="files that are not read")
+    parser.add_argument("--images", type=Path, required=True, help="what is known of the images")
     args = parser.parse_args(argv)
-    settings = Settings(args.cache, args.raw.parent, args.path, args.manifest, args.phantom)
+    dataset = args.dataset | {"source": args.source, "path": args.path}
+    settings = Settings(args.cache, args.raw.parent, dataset, args.manifest, args.phantom)
     with SOURCES[args.source].open(settings) as database:
         if database.unread:
             reasons = unread.summary(file.reason for file in database.unread)
             print(f"{unread.files(len(database.unread))} not read: {reasons}", file=sys.stderr)
         raw_folder.write(database.files, args.raw, args.table, args.threads)
         unread.write(args.unread, database.unread)
+        raw_folder.write_images(args.images, database.image_rows())
 
 
 if __name__ == "__main__":

@@ -27,13 +27,15 @@ def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--raw", type=Path, required=True, help="folder of the data set")
     parser.add_argument("--files", type=Path, required=True, help="table of its files")
+    parser.add_argument("--listed", type=Path, help="table of what is known of the images")
     parser.add_argument("--size", type=int, required=True, help="pixels")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--images", type=Path, required=True, help="array to write")
     parser.add_argument("--masks", type=Path, required=True, help="array to write")
     parser.add_argument("--decoded", type=Path, required=True, help="table to write")
     arguments = parser.parse_args(argv)
-    pairs = raw_table.pairs(raw_table.read(arguments.files))
+    listed = None if arguments.listed is None else raw_table.images(arguments.listed)
+    pairs = raw_table.pairs(raw_table.read(arguments.files), listed)
     with ExitStack() as outputs:
         images, masks, decoded = (
             outputs.enter_context(atomic.replacing(path))

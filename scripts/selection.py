@@ -29,6 +29,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--folds", type=json.loads, required=True, help="splits with their folds")
     parser.add_argument("--samplings", type=json.loads, required=True, help="by model/variant")
     parser.add_argument("--kinds", type=json.loads, required=True, help="by model")
+    parser.add_argument("--unshown", type=json.loads, default={}, help="why, by model/variant")
     parser.add_argument("--output", type=Path, required=True, help="TSV table to write")
     arguments = parser.parse_args(argv)
     table = selection(
@@ -39,6 +40,7 @@ def main(argv: Sequence[str]) -> None:
         arguments.samplings,
         arguments.kinds,
         read_resampling(arguments.resampling),
+        arguments.unshown,
     )
     tables.write(arguments.output, table)
 

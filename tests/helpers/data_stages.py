@@ -9,6 +9,9 @@ FULL = {"COVID": 8, "Lung_Opacity": 8, "Normal": 8, "Viral Pneumonia": 8}
 SCHEME = '{"test": 0.2, "validation": 0.2, "seed": 1, "group": "duplicates"}'
 
 
+OUTPUTS = (("table", "raw"), ("unread", "unread"), ("images", "raw_images"))
+
+
 def table(results: Path, name: str) -> pd.DataFrame:
     """One of the audit's tables."""
     return pd.read_csv(results / "tables" / f"{name}.tsv", sep="\t", keep_default_na=False)
@@ -16,7 +19,7 @@ def table(results: Path, name: str) -> pd.DataFrame:
 
 def download_arguments(source: Path, results: Path) -> list[str]:
     places = {"path": source, "cache": results / "cache", "raw": results / "raw"}
-    places |= {name: results / f"{file}.tsv" for name, file in (("table", "raw"), ("unread",) * 2)}
+    places |= {name: results / f"{file}.tsv" for name, file in OUTPUTS}
     words = [word for name, path in places.items() for word in (f"--{name}", str(path))]
     return ["--source", "local", "--threads", "2", *words]
 

@@ -159,7 +159,13 @@ def _audit(classes: Sequence[str], source: str, random: np.random.Generator) -> 
             "source": source,
             "duplicate_group": "",
             **dict.fromkeys(("width", "height", "mask_width", "mask_height"), SIDE),
-            **{"mode": "L", "equal_channels": False, "mask_binary": True, "useful_area": values},
+            **{
+                "mode": "L",
+                "equal_channels": False,
+                "mask_binary": True,
+                "mask_width": 256,
+                "useful_area": values,
+            },
             **dict.fromkeys(("mean", "sd", "mean_lungs", "sd_lungs"), 100 * values),
             "defects": "",
             "split": [

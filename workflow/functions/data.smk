@@ -1,7 +1,8 @@
 """What the download depends on."""
 
-from pulmoscan.acquire import sources
-from pulmoscan.acquire.local import content_digest
+from pulmoscan.acquire import local, sources
+from pulmoscan.acquire.listing import digest
+from pulmoscan.config.places import OWN
 
 MANIFEST = own_file("workflow/study/sample_manifest.tsv")
 AUDIT_TABLES = [
@@ -16,17 +17,30 @@ AUDIT_TABLES = [
     "duplicates",
     "defects",
     "warnings",
+    "attributes",
 ]
+
+
+def own_settings(dataset):
+    """Return the settings of the user's own images, without where they are; nothing for others."""
+    if dataset["source"] not in OWN:
+        return {}
+    return {key: dataset.get(key) for key in ("root", "columns", "classes", "masks")}
 
 
 def source_settings():
     """Return what the download depends on: settings, and for local files a digest of their content."""
     dataset = config["dataset"]
     settings = {"source": dataset["source"]}
-    if dataset["source"] == "local":
+    if DATA.listing is None and dataset["classes"]:
+        settings["classes"] = dataset["classes"]
+    if dataset["source"] in OWN:
         try:
-            settings["content"] = content_digest(
-                dataset["path"], "results/cache/local-digests.json"
+            cache = "results/cache/local-digests.json"
+            settings["content"] = (
+                local.content_digest(dataset["path"], cache)
+                if DATA.listing is None
+                else digest(DATA.listing, cache)
             )
         except (ValueError, OSError) as error:
             raise WorkflowError(str(error)) from None

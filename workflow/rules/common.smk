@@ -8,7 +8,7 @@ import pandas as pd
 from snakemake.settings.types import DeploymentMethod
 
 from pulmoscan.backends import backend
-from pulmoscan.config import check, models, notices, run_file
+from pulmoscan.config import check, data_set, models, notices, run_file
 from pulmoscan.config import runs as run_table
 from pulmoscan.config.plan import Plan
 from pulmoscan.storage import code_digest
@@ -36,9 +36,13 @@ try:
     RUN_TABLE = run_file.read(RUNS_FILE, config["split"])
     if workflow.is_main_process and not RUN_NOTHING & set(sys.argv):
         check.check_results(config)
-    check.check_runs(config, run_table.select(RUN_TABLE, RUN_FILTER), PUBLISHED_TABLES)
+    DATA = data_set.read(config["dataset"])
+    SELECTED = run_table.select(RUN_TABLE, RUN_FILTER)
+    check.check_runs(config, SELECTED, PUBLISHED_TABLES, DATA.classes)
     MODELS = models.resolve(config)
-    RUNS = run_table.expand(run_table.select(RUN_TABLE, RUN_FILTER), config["splits"])
+    # Why runs cannot be made for want of masks; the others are made.
+    UNSHOWN = data_set.unshown(config, SELECTED, DATA)
+    RUNS = run_table.expand(data_set.shown(SELECTED, UNSHOWN), config["splits"])
     PLAN = Plan(config, RUNS, MODELS)
     # Numbers differ between backends: a parameter of what computes with Keras.
     KERAS_BACKEND = backend.chosen()
@@ -50,7 +54,7 @@ except (ValueError, OSError) as error:
 
 # Once, and not by every job, which reads the Snakefile again.
 if workflow.is_main_process:
-    for line in notices.lines(config, RUNS, MODELS):
+    for line in notices.lines(config, RUNS, MODELS, DATA):
         logger.warning(f"config: {line}")
 
 # A training is a run with a seed. Its patterns are those of paths under results/.

@@ -1,6 +1,6 @@
 """Get the data set, decode it once, and audit it.
 
-download: a source                      -> raw/, raw.tsv, unread.tsv
+download: a source                      -> raw/, raw.tsv, unread.tsv, raw_images.tsv
 pack:     raw/                          -> packed/{images,masks}.npy, packed/decoded.parquet
 audit:    packed/, the metadata of raw/ -> audit/, the tables about the data set
 """
@@ -16,6 +16,7 @@ rule download:
         raw=directory("results/raw"),
         table="results/raw.tsv",
         unread="results/unread.tsv",
+        images="results/raw_images.tsv",
     log:
         "results/logs/download.log",
     benchmark:
@@ -31,6 +32,7 @@ rule download:
         program=program("scripts/download.py"),
         manifest=uncompared(MANIFEST),
         path=uncompared(config["dataset"]["path"] or ""),
+        dataset=uncompared(as_json(own_settings(config["dataset"]))),
         settings=source_settings(),
         source=config["dataset"]["source"],
         phantom=as_json(
@@ -41,6 +43,7 @@ rule download:
         {params.program:q} \
             --source {params.source:q} \
             --path={params.path:q} \
+            --dataset {params.dataset:q} \
             --manifest {params.manifest:q} \
             --phantom {params.phantom:q} \
             --threads {threads} \
@@ -48,6 +51,7 @@ rule download:
             --raw {output.raw:q} \
             --table {output.table:q} \
             --unread {output.unread:q} \
+            --images {output.images:q} \
             >{log:q} 2>&1
         """
 
@@ -56,6 +60,7 @@ rule pack:
     input:
         raw=rules.download.output.raw,
         files=rules.download.output.table,
+        listed=rules.download.output.images,
     output:
         images="results/packed/images.npy",
         masks="results/packed/masks.npy",
@@ -79,6 +84,7 @@ rule pack:
         {params.program:q} \
             --raw {input.raw:q} \
             --files {input.files:q} \
+            --listed {input.listed:q} \
             --size {params.size} \
             --threads {threads} \
             --images {output.images:q} \
@@ -93,6 +99,7 @@ rule audit:
         raw=rules.download.output.raw,
         files=rules.download.output.table,
         unread=rules.download.output.unread,
+        listed=rules.download.output.images,
         decoded=rules.pack.output.decoded,
         images=rules.pack.output.images,
         masks=rules.pack.output.masks,
@@ -121,6 +128,7 @@ rule audit:
             --raw {input.raw:q} \
             --files {input.files:q} \
             --unread {input.unread:q} \
+            --listed {input.listed:q} \
             --decoded {input.decoded:q} \
             --images {input.images:q} \
             --masks {input.masks:q} \

@@ -84,6 +84,7 @@ rule selection:
                 for model, variant in sorted(set(zip(RUNS["model"], RUNS["variant"])))
             }
         ),
+        unshown=as_json(UNSHOWN),
         kinds=as_json({model: kind(model) for model in sorted(set(RUNS["model"]))}),
     shell:
         r"""
@@ -96,6 +97,7 @@ rule selection:
             --folds {params.folds:q} \
             --samplings {params.samplings:q} \
             --kinds {params.kinds:q} \
+            --unshown {params.unshown:q} \
             --output {output.table:q} \
             >{log:q} 2>&1
         """

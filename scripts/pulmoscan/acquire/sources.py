@@ -7,9 +7,9 @@ A source's module is imported when it is used: Kaggle's client alone takes a sec
 is loaded whenever the Snakefile is read.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,14 @@ class Settings:
     Attributes:
         cache: folder for unfinished downloads.
         scratch: folder for temporary files, on the disk of the copy.
-        path: the user's folder or zip; None where none is given.
+        dataset: of the configuration, the path included.
         manifest: list of the files of the authors' sample, see ``sample.read_manifest``.
         phantom: arguments of ``phantom.database.write_database``.
     """
 
     cache: Path
     scratch: Path
-    path: str | None = None
+    dataset: Mapping[str, Any] = field(default_factory=dict)
     manifest: Path | None = None
     phantom: dict[str, Any] | None = None
 
@@ -66,9 +66,11 @@ def _sample(settings: Settings) -> Opened:
 
 
 def _local(settings: Settings) -> Opened:
-    from pulmoscan.acquire import local
+    from pulmoscan.acquire import listing, local, own
 
-    return local.database(settings.path)
+    if (listed := own.listing(settings.dataset)) is not None:
+        return nullcontext(listing.database(listed))
+    return local.database(settings.dataset["path"], settings.dataset.get("classes"))
 
 
 def _phantom(settings: Settings) -> Opened:
@@ -77,13 +79,22 @@ def _phantom(settings: Settings) -> Opened:
     return phantom.database(settings.phantom, settings.scratch)
 
 
+# Modules of the user's own images. Those of other sources use none of them.
+_OWN = tuple(
+    f"pulmoscan.acquire.{name}"
+    for name in ("class_folders", "classes", "label_table", "listing", "own")
+)
+_LOCAL = tuple(f"pulmoscan.acquire.{name}" for name in ("content", "local", "walk"))
+
 SOURCES = {
     "kaggle": Source("the whole database", ("pulmoscan.acquire.kaggle",), _kaggle),
     "sample": Source("1,076 public images, from GitHub", ("pulmoscan.acquire.sample",), _sample),
-    "local": Source("your own copy, at dataset.path", ("pulmoscan.acquire.local",), _local),
+    "local": Source("your own copy, at dataset.path", (*_OWN, *_LOCAL), _local),
+    "table": Source("images that a table lists", (*_OWN, *_LOCAL), _local),
+    "folders": Source("one folder per class", (*_OWN, *_LOCAL), _local),
     "phantom": Source(
         "synthetic, without network",
-        ("pulmoscan.acquire.phantom", "pulmoscan.phantom", "pulmoscan.acquire.local"),
+        ("pulmoscan.acquire.phantom", "pulmoscan.phantom", *_LOCAL),
         _phantom,
     ),
 }
@@ -96,8 +107,10 @@ def modules_of_others(name: str) -> tuple[str, ...]:
 
 
 def alternatives(name: str) -> str:
-    """Return a clause that suggests the other sources."""
+    """Return a clause that suggests the other sources of the database."""
     *others, last = (
-        f"{other} ({source.description})" for other, source in SOURCES.items() if other != name
+        f"{other} ({source.description})"
+        for other, source in SOURCES.items()
+        if other not in (name, "table", "folders")
     )
     return f"or choose another dataset.source: {', '.join(others)} or {last}"

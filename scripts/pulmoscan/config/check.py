@@ -14,7 +14,8 @@ import pandas as pd
 from pulmoscan import spelling
 from pulmoscan.config import models, names, origin, places, schema, spelled
 from pulmoscan.config import runs as run_table
-from pulmoscan.data import samplings, schemes
+from pulmoscan.config.places import OWN
+from pulmoscan.data import layout, samplings, schemes
 from pulmoscan.data.layout import canonical_image
 from pulmoscan.inputs import enhancement
 from pulmoscan.networks import backbones
@@ -56,13 +57,18 @@ def check_results(config: Mapping) -> None:
     _raise(list(places.linked(config)) or origin.problems(config))
 
 
-def check_runs(config: Mapping, runs: pd.DataFrame, tables: Collection[str]) -> None:
-    """Check the selected runs against a valid configuration and the published tables.
+def check_runs(
+    config: Mapping,
+    runs: pd.DataFrame,
+    tables: Collection[str],
+    classes: Collection[str] = layout.CLASSES,
+) -> None:
+    """Check the selected runs against a valid configuration, the published tables and the classes.
 
     Raises:
         ValueError: with one line per problem, which names the run.
     """
-    _raise([*_run_problems(config, runs, tables)] or _weights_problems(config, runs))
+    _raise([*_run_problems(config, runs, tables, classes)] or _weights_problems(config, runs))
 
 
 def _raise(problems: Iterable[str]) -> None:
@@ -88,24 +94,27 @@ def _reference_problems(config: Mapping) -> Iterator[str]:
         classes = sampling.get("classes")
         if len(set(samplings.labels_by_class(sampling).values())) < 2:
             yield f"config: samplings.{name}.labels: all classes have one label, two are needed"
-        yield from (f"config: samplings.{name}.{line}" for line in _positive_problems(sampling))
+        if classes or config["dataset"]["source"] not in OWN:
+            lines = _positive_problems(sampling, classes or layout.CLASSES)
+            yield from (f"config: samplings.{name}.{line}" for line in lines)
         for part in ("times", "labels"):
             for label in sampling.get(part, {}):
                 if classes is not None and label not in classes:
                     yield f"config: samplings.{name}.{part}: {label!r} is not among its classes"
     yield from _split_problems(config, config["split"])
-    for image in config["explain"]["images"]:
-        try:
-            canonical_image(image)
-            if not re.fullmatch(r"\w+", image.rpartition("-")[2]):
-                raise ValueError(f"{image!r} is not an image name: expected <class>-<number>")
-        except ValueError as error:
-            yield f"config: explain.images: {error}"
+    if config["dataset"]["source"] not in OWN:
+        for image in config["explain"]["images"]:
+            try:
+                canonical_image(image)
+                if not re.fullmatch(r"\w+", image.rpartition("-")[2]):
+                    raise ValueError(f"{image!r} is not an image name: expected <class>-<number>")
+            except ValueError as error:
+                yield f"config: explain.images: {error}"
 
 
-def _positive_problems(sampling: Mapping) -> Iterator[str]:
+def _positive_problems(sampling: Mapping, classes: Collection[str]) -> Iterator[str]:
     """Yield why the label that a sampling calls positive cannot be."""
-    labels = {*samplings.labels_by_class(sampling).values()}
+    labels = {*samplings.labels_by_class(sampling, classes).values()}
     positive = sampling.get("positive")
     if positive is None:
         return
@@ -165,10 +174,13 @@ def _unknown(key: str, value: str, known: Collection[str]) -> Iterator[str]:
         yield f"config: {key}: {spelling.unknown(value, known)}"
 
 
-def _run_problems(config: Mapping, runs: pd.DataFrame, tables: Collection[str]) -> Iterator[str]:
+def _run_problems(
+    config: Mapping, runs: pd.DataFrame, tables: Collection[str], classes: Collection[str]
+) -> Iterator[str]:
     known = models.resolve(config)
     for split in sorted({*runs["split"]} - {config["split"]}):
         yield from _split_problems(config, split)
+    yield from _sampling_problems(config, runs, classes)
     for run in runs.itertuples():
         place = f"{config['runs']}: run {run.variant}/{run.model}/unfreeze-{run.unfreeze}"
         missing = False
@@ -185,7 +197,7 @@ def _run_problems(config: Mapping, runs: pd.DataFrame, tables: Collection[str]) 
             if name not in tables:
                 yield f"{place}: no published table {name!r}: there are {', '.join(tables)}"
         if not missing:
-            for problem in _misfits(config, known[run.model], run):
+            for problem in _misfits(config, known[run.model], run, classes):
                 yield f"{place}: {problem}"
             tune = known[run.model].tune
             if (
@@ -195,7 +207,29 @@ def _run_problems(config: Mapping, runs: pd.DataFrame, tables: Collection[str]) 
                 yield f"{place}: {run.model} does not take what {tune['variant']!r} shows"
 
 
-def _misfits(config: Mapping, model: models.Model, run: Any) -> Iterator[str]:
+def _sampling_problems(
+    config: Mapping, runs: pd.DataFrame, classes: Collection[str]
+) -> Iterator[str]:
+    """Yield which samplings of the runs name a class that the data set does not have."""
+    variants = [config["variants"][name] for name in {*runs["variant"]} & {*config["variants"]}]
+    for name in sorted({variant["sampling"] for variant in variants}):
+        sampling = config["samplings"][name]
+        for key in ("classes", "times", "labels"):
+            for class_name in sampling.get(key) or ():
+                if class_name not in classes:
+                    yield (
+                        f"config: samplings.{name}.{key}: {spelling.unknown(class_name, classes)}"
+                    )
+        labels = set(samplings.labels_by_class(sampling, classes).values())
+        if len(labels) < 2:
+            yield f"config: samplings.{name}.labels: all classes have one label, two are needed"
+        lines = _positive_problems(sampling, classes)
+        yield from (f"config: samplings.{name}.{line}" for line in lines)
+
+
+def _misfits(
+    config: Mapping, model: models.Model, run: Any, classes: Collection[str]
+) -> Iterator[str]:
     """Yield why a model cannot be trained as a run says, whose names are all known."""
     if model.backbone is None and run.unfreeze != "all":
         yield f"{run.model} has no pre-trained part: its unfreeze is all"
@@ -209,7 +243,7 @@ def _misfits(config: Mapping, model: models.Model, run: Any) -> Iterator[str]:
     if model.takes_histograms and not histograms:
         yield f"{run.model} takes histograms, not the images of this variant"
     sampling = config["samplings"][variant["sampling"]]
-    labels = set(samplings.labels_by_class(sampling).values())
+    labels = set(samplings.labels_by_class(sampling, classes).values())
     positive = samplings.positive(sampling)
     if model.threshold is not None and (len(labels) != 2 or positive not in labels):
         yield (

@@ -44,10 +44,10 @@ def problems(config: Mapping) -> Iterator[str]:
         wrong = [
             f"{place}.{of}: {reason}"
             for of, label in labels.items()
-            if (reason := _label_problem(label) or _nearly_positive(label, sampling))
+            if (reason := label_problem(label) or _nearly_positive(label, sampling))
         ]
         yield from wrong or (
-            f"{place}: {reason}" for reason in _mixed_up(samplings.labels_by_class(sampling))
+            f"{place}: {reason}" for reason in mixed_up(samplings.labels_by_class(sampling))
         )
     for name, model in config["models"].items():
         for taken in (model.get("tune") or {}).get("space", {}):
@@ -102,7 +102,7 @@ def _no_text(name: str) -> str:
     return "a number"
 
 
-def _label_problem(label: str) -> str:
+def label_problem(label: str) -> str:
     """Return why a label would be taken for something else; "" for a good one."""
     if not label.isprintable():
         return f"{label!r} holds a character that cannot be seen"
@@ -126,7 +126,7 @@ def _nearly_positive(label: str, sampling: Mapping) -> str:
     return f"{label!r} looks like {POSITIVE!r}, the positive label: write {POSITIVE!r}"
 
 
-def _mixed_up(labels: Mapping[str, str]) -> Iterator[str]:
+def mixed_up(labels: Mapping[str, str]) -> Iterator[str]:
     """Yield which labels of a sampling a reader cannot tell apart, or takes for another class.
 
     ``labels`` are those of its classes.

@@ -5,14 +5,18 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from pulmoscan.config import hyperparameters
+from pulmoscan.config.data_set import DATABASE, DataSet
 from pulmoscan.config.models import Model
+from pulmoscan.config.places import OWN
 from pulmoscan.data import samplings
 from pulmoscan.data.layout import POSITIVE
 
 LISTED = 4  # models that a line names
 
 
-def lines(config: Mapping, runs: pd.DataFrame, models: Mapping[str, Model]) -> Iterator[str]:
+def lines(
+    config: Mapping, runs: pd.DataFrame, models: Mapping[str, Model], data: DataSet = DATABASE
+) -> Iterator[str]:
     """Yield a line about each setting that has no effect, or less than it seems to have.
 
     Definitions that no selected run uses are a library, and nothing is said of them.
@@ -21,11 +25,13 @@ def lines(config: Mapping, runs: pd.DataFrame, models: Mapping[str, Model]) -> I
         config: a configuration without problems.
         runs: the selected runs.
         models: the resolved models.
+        data: what the data set holds.
     """
     selected = {name: models[name] for name in dict.fromkeys(runs["model"])}
     yield from _paths(config)
     yield from _sizes(config, selected)
-    yield from _labels(config, list(dict.fromkeys(runs["variant"])))
+    yield from _classes(data)
+    yield from _labels(config, list(dict.fromkeys(runs["variant"])), data)
     for name, model in selected.items():
         if model.tune:
             yield from (f"models.{name}.{line}" for line in _search(model))
@@ -40,10 +46,16 @@ def lines(config: Mapping, runs: pd.DataFrame, models: Mapping[str, Model]) -> I
 
 
 def _paths(config: Mapping) -> Iterator[str]:
-    for key, name, needed in (("dataset", "path", "local"), ("weights", "folder", "folder")):
+    for key, name, needed in (
+        ("dataset", "path", OWN),
+        ("dataset", "root", ("table",)),
+        ("dataset", "columns", ("table",)),
+        ("dataset", "classes", OWN),
+        ("weights", "folder", ("folder",)),
+    ):
         source = config[key]["source"]
-        if config[key][name] and source != needed:
-            yield f"{key}.{name} is not read: {key}.source is {source}, not {needed}"
+        if config[key][name] and source not in needed:
+            yield f"{key}.{name} is not read: {key}.source is {source}, not {' or '.join(needed)}"
 
 
 def _sizes(config: Mapping, selected: Mapping[str, Model]) -> Iterator[str]:
@@ -71,10 +83,18 @@ def _sizes(config: Mapping, selected: Mapping[str, Model]) -> Iterator[str]:
             yield f"models.{name}.input_size has no effect: a network of histograms has its own"
 
 
-def _labels(config: Mapping, variants: list[str]) -> Iterator[str]:
+def _classes(data: DataSet) -> Iterator[str]:
+    """Yield which images of the user's are left out."""
+    if data.listing is not None and data.listing.left_out:
+        left = data.listing.left_out
+        named = ", ".join(f"{name} ({count:,})" for name, count in left.items())
+        yield f"dataset.classes leaves out {sum(left.values()):,} images: {named}"
+
+
+def _labels(config: Mapping, variants: list[str], data: DataSet) -> Iterator[str]:
     for name in dict.fromkeys(config["variants"][variant]["sampling"] for variant in variants):
         sampling = config["samplings"][name]
-        labels = set(samplings.labels_by_class(sampling).values())
+        labels = set(samplings.labels_by_class(sampling, data.classes).values())
         if len(labels) == 2 and samplings.positive(sampling) not in labels:
             yield (
                 f"samplings.{name}: neither of its two labels, {' and '.join(sorted(labels))}, is "

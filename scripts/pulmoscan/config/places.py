@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 RESULTS = Path("results")
+OWN = ("local", "table", "folders")  # sources of images that have a path
 LIES = "lies in results/, which the workflow deletes and writes anew: move it elsewhere"
 LINKS = 40  # that a path leads through at most, as in Linux
 LONGEST = 200  # characters of a path that a message shows
@@ -56,14 +57,16 @@ def problems(config: Mapping, results: Path = RESULTS) -> Iterator[str]:
             if braces
             else _unreadable(config["runs"])
         )
-    for key, source, settings in (
-        ("dataset.path", "local", dataset),
-        ("weights.folder", "folder", weights),
+    for key, sources, settings in (
+        ("dataset.path", OWN, dataset),
+        ("weights.folder", ("folder",), weights),
     ):
-        if settings["source"] == source and key not in wrong:
-            wrong[key] = _unusable(source, settings[key.partition(".")[2]])
-    if dataset["source"] == "local" and not wrong["dataset.path"]:
-        wrong["dataset.path"] = _around(dataset["path"], results)
+        if settings["source"] in sources and key not in wrong:
+            wrong[key] = _unusable(settings["source"], settings[key.partition(".")[2]], key)
+    if dataset["source"] in OWN and not wrong["dataset.path"]:
+        key = "dataset.root" if dataset.get("root") else "dataset.path"
+        wrong[key] = inside(dataset.get("root") or "", results) if dataset.get("root") else ""
+        wrong[key] = wrong[key] or _around(_root(dataset), results)
     yield from (f"config: {key}: {reason}" for key, reason in wrong.items() if reason)
 
 
@@ -123,14 +126,21 @@ def content(path: str | Path, most: int) -> bytes:
     return data
 
 
-def _unusable(source: str, path: str | None) -> str:
+def _root(dataset: Mapping) -> str:
+    """Return the folder of the user's own images."""
+    if dataset["source"] == "table":
+        return dataset.get("root") or str(Path(dataset["path"]).parent)
+    return dataset["path"]
+
+
+def _unusable(source: str, path: str | None, key: str) -> str:
     """Return why a source cannot read its path, "" where it can."""
-    wanted = {"a folder": "a folder"}
-    if source == "local":
-        wanted["a file"] = "a zip"
+    wanted = {} if source == "table" else {"a folder": "a folder"}
+    if source in ("local", "table"):
+        wanted["a file"] = "a zip" if source == "local" else "a CSV or TSV file"
     expected = " or ".join(wanted.values())
     if not path:
-        what = expected if source == "local" else f"{expected} with weight files"
+        what = f"{expected} with weight files" if key == "weights.folder" else expected
         return f"source {source} needs the path of {what}"
     if wrong := _unreadable(path):
         return wrong

@@ -17,9 +17,9 @@ from pulmoscan.data import (
     metadata,
     plausibility,
     raw_table,
+    stated,
     unread,
 )
-from pulmoscan.data.layout import CLASSES
 
 COLUMNS = (
     "image",
@@ -53,7 +53,8 @@ class Audit:
     """What was found, in the order of the packed arrays where it has one row per image.
 
     Attributes:
-        images: one row per image, with the ``COLUMNS``: ``source``, the collection it comes from;
+        images: one row per image, with the ``COLUMNS`` and then those of ``stated.further``:
+            ``source``, the collection it comes from;
             ``useful_area``, the share of the image (0..1) that the mask covers, null without image
             or mask; ``mean, sd``, grey levels of the whole image at its stored size; ``mean_lungs,
             sd_lungs``, those inside the packed mask; ``mask_contrast``, how much
@@ -67,8 +68,8 @@ class Audit:
         tables: by name: those of ``describe.tables``; ``metadata_errors``, see ``metadata.check``;
             ``duplicates`` with ``group, kind`` (exact or near), ``image_a, image_b, distance``
             (bits of the hash), ``correlation``, ``change``, see ``duplicates.find``; ``defects``,
-            see ``findings.defects``;
-            ``warnings``, see ``plausibility.warnings``.
+            see ``findings.defects``; ``warnings``, see ``plausibility.warnings``; ``attributes``,
+            see ``stated.attributes``.
     """
 
     images: pd.DataFrame
@@ -82,7 +83,8 @@ def audit(
     decoded: pd.DataFrame,
     files: Sequence[raw_table.RawFile],
     left: Sequence[unread.UnreadFile],
-    contents: Mapping[str, bytes | None],
+    contents: Mapping[str, raw_table.RawMetadata | None],
+    listed: pd.DataFrame | None,
     threads: int,
 ) -> Audit:
     """Audit a data set.
@@ -93,6 +95,8 @@ def audit(
         files: the files of the data set.
         left: the files that look like data and were not read.
         contents: the metadata file of each class, None if there is none.
+        listed: what the download says of the images, see ``raw_table.images``. Where it states
+            sources, no metadata are read.
         threads: how many blocks of images are read at a time.
 
     Raises:
@@ -105,26 +109,35 @@ def audit(
         measured = packed.measure(decoded, pool.map)
         measured.histograms[(decoded["pixel_sha256"] == "").to_numpy()] = 0
         pairs = _duplicate_pairs(decoded, measured, packed, pool.map)
-    images, metadata_errors = _described(decoded, measured, contents, pairs)
+    images, metadata_errors = _described(decoded, measured, contents, listed, pairs)
+    further = pd.DataFrame(index=images.index)
+    if listed is not None:
+        further = stated.further(images["image"], listed, COLUMNS)
+    images = pd.concat([images[list(COLUMNS)], further], axis=1)
     tables = describe.tables(images) | {
         "metadata_errors": metadata.with_unread(metadata_errors, left),
         "duplicates": _duplicates(images, pairs),
         "defects": findings.defects(images, files, left),
         "warnings": plausibility.warnings(images, measured.thumbnails, measured.masks),
+        "attributes": stated.attributes(images, further.columns.difference(["patient"], False)),
     }
     means = packed.class_means(measured, images)
-    return Audit(images[list(COLUMNS)], measured.histograms, means, tables)
+    return Audit(images, measured.histograms, means, tables)
 
 
 def _described(
     decoded: pd.DataFrame,
     measured: measures.Measured,
-    contents: Mapping[str, bytes | None],
+    contents: Mapping[str, raw_table.RawMetadata | None],
+    listed: pd.DataFrame | None,
     pairs: pd.DataFrame,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the images with all their columns, and the metadata errors."""
     images = decoded.copy()
-    images["source"], metadata_errors = metadata.check(decoded, contents)
+    stating = listed is not None and "source" in listed
+    images["source"], metadata_errors = metadata.check(decoded, {} if stating else contents)
+    if stating:
+        images["source"] = stated.sources(images["image"], listed)
     whole, lungs = measured.histograms[:, 0], measured.histograms[:, 1]
     inside = lungs.sum(axis=1)
     images["useful_area"] = np.where(inside > 0, inside, np.nan) / np.maximum(whole.sum(axis=1), 1)
@@ -177,7 +190,7 @@ def _with_spanning_groups(images: pd.DataFrame) -> pd.Series:
     """Return the defects, with those of images whose duplicate group has several classes."""
     defects = images["defects"].copy()
     for group, members in images.groupby("duplicate_group"):
-        found = [name for name in CLASSES if (members["class"] == name).any()]
+        found = describe.classes_of(members)
         if len(found) > 1:
             reason = f"duplicate group {group} spans {', '.join(found)}"
             former = defects[members.index]

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from pulmoscan.data.layout import CLASSES
-
 ALL = "all"
 
 
@@ -18,6 +16,11 @@ def tables(images: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return all tables of this module, by the names of their functions."""
     described = (classes, modes, sizes, sources, class_by_source, useful_area, intensity)
     return {describe.__name__: describe(images) for describe in described}
+
+
+def classes_of(images: pd.DataFrame) -> list[str]:
+    """Return the classes of some images, sorted."""
+    return sorted(images["class"].unique())
 
 
 def classes(images: pd.DataFrame) -> pd.DataFrame:
@@ -59,9 +62,9 @@ def useful_area(images: pd.DataFrame) -> pd.DataFrame:
     ``grey_masks``, the number of masks with other values than 0 and 255.
     """
     rows = []
-    for name, members in _with_all(_usable(images)):
+    for name, members in _with_all(_usable(images), images):
         area = members["useful_area"]
-        grey = int((~members["mask_binary"]).sum())
+        grey = int((~members["mask_binary"] & (members["mask_width"] > 0)).sum())
         quantiles = area.quantile([0, 0.25, 0.5, 0.75, 1]).tolist()
         rows.append((name, len(area), area.mean(), area.std(), *quantiles, grey))
     columns = ["class", "images", "mean", "sd", "min", "q25", "median", "q75", "max", "grey_masks"]
@@ -79,7 +82,7 @@ def intensity(images: pd.DataFrame) -> pd.DataFrame:
     spread between images is divided by n - 1, the one within an image by n.
     """
     rows = []
-    for name, members in _with_all(_usable(images)):
+    for name, members in _with_all(_usable(images), images):
         for region, suffix in (("full", ""), ("lungs", "_lungs")):
             mean, sd = members[f"mean{suffix}"], members[f"sd{suffix}"]
             rows.append((name, region, len(members), mean.mean(), mean.std(), sd.mean(), sd.std()))
@@ -99,8 +102,11 @@ def _usable(images: pd.DataFrame) -> pd.DataFrame:
     return images[images["defects"] == ""]
 
 
-def _with_all(images: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    for name in CLASSES:
+def _with_all(
+    images: pd.DataFrame, of: pd.DataFrame | None = None
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the images of each class of ``of``, by default of ``images``, then all of them."""
+    for name in classes_of(images if of is None else of):
         yield name, images[images["class"] == name]
     yield ALL, images
 
@@ -117,9 +123,7 @@ def _counts(images: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
 
 def _by_source(images: pd.DataFrame) -> pd.DataFrame:
     """Return counts, one row per source, largest first, then by name; one column per class."""
-    counts = pd.crosstab(images["source"], images["class"]).reindex(
-        columns=list(CLASSES), fill_value=0
-    )
+    counts = pd.crosstab(images["source"], images["class"])
     counts.columns.name = None
     order = counts.sum(axis=1).sort_values(ascending=False, kind="stable").index
     return counts.loc[order]

@@ -6,13 +6,17 @@ spelling of the copy on Kaggle is the canonical one: ``Viral Pneumonia`` (elsewh
 """
 
 import hashlib
+import re
 import unicodedata
 from pathlib import PurePosixPath
+
+from pulmoscan.data.formats import SUFFIXES
 
 CLASSES = ("COVID", "Lung_Opacity", "Normal", "Viral Pneumonia")
 POSITIVE = "sick"  # the label of a two-class sampling that sensitivity is about
 PARTS = ("images", "masks")
 METADATA_SUFFIX = ".metadata.xlsx"
+METADATA_SUFFIXES = (METADATA_SUFFIX, ".metadata.csv", ".metadata.tsv")  # the first that is there
 LONGEST_NAME = 200  # bytes of an image name: file systems allow 255, and results add their own
 
 _BY_KEY = {name.casefold().replace("_", " "): name for name in CLASSES}
@@ -49,21 +53,26 @@ def canonical_path(path: str | PurePosixPath) -> PurePosixPath | None:
     folders an archive wraps around the database do not matter. Upper and lower case are the same.
     """
     path = PurePosixPath(path)
-    if path.name.casefold().endswith(METADATA_SUFFIX):
-        try:
-            class_name = canonical_class(path.name[: -len(METADATA_SUFFIX)])
-        except ValueError:
-            return None
-        return PurePosixPath(class_name + METADATA_SUFFIX)
-    part = path.parent.name.casefold()
-    if len(path.parts) < 3 or path.suffix.lower() != ".png" or part not in PARTS:
+    for suffix in METADATA_SUFFIXES:
+        if path.name.casefold().endswith(suffix):
+            try:
+                return PurePosixPath(canonical_class(path.name[: -len(suffix)]) + suffix)
+            except ValueError:
+                return None
+    part, suffix = path.parent.name.casefold(), path.suffix.lower()
+    if len(path.parts) < 3 or suffix not in SUFFIXES or part not in PARTS:
         return None
     try:
         return PurePosixPath(
-            canonical_class(path.parts[-3]), part, f"{canonical_image(path.stem)}.png"
+            canonical_class(path.parts[-3]), part, canonical_image(path.stem) + suffix
         )
     except ValueError:
         return None
+
+
+def metadata_paths(class_name: str) -> list[str]:
+    """Return where the metadata of a class may lie in the data set."""
+    return [class_name + suffix for suffix in METADATA_SUFFIXES]
 
 
 def class_of_image(image: str) -> str:
@@ -80,3 +89,15 @@ def class_seed(name: str) -> int:
     if name in CLASSES:
         return CLASSES.index(name)
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4])
+
+
+def file_stem(name: str) -> str:
+    """Return the name of a file for an image: ``site-1/x 2.png`` gives ``site-1_x 2``.
+
+    Without the suffix of a file that is read, and with an underscore for whatever is a separator to
+    a file system, a shell or Snakemake.
+    """
+    stem = name
+    if (suffix := PurePosixPath(name).suffix) and suffix.lower() in SUFFIXES:
+        stem = name[: -len(suffix)]
+    return re.sub(r"[^\w .,+=@()-]", "_", stem).strip(" .") or "_"

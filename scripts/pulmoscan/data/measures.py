@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pulmoscan.data import duplicates, intensity, packed, plausibility
-from pulmoscan.data.layout import CLASSES
+from pulmoscan.data import describe, duplicates, intensity, packed, plausibility
 
 BLOCK = 128  # images in a block
 
@@ -76,7 +75,7 @@ class Packed:
             np.zeros((count, side * side // 8), np.uint8),
             np.full(count, np.nan),
             _class_of_usable(decoded),
-            np.zeros((len(CLASSES), 2, *self._size())),
+            np.zeros((decoded["class"].nunique(), 2, *self._size())),
         )
 
         def work(start: int) -> dict[int, np.ndarray]:
@@ -107,8 +106,8 @@ class Packed:
                 than were known then.
 
         Returns:
-            4 x 2 x s x s float32 in 0..255, classes in the order of ``CLASSES``: whole, and with
-            black outside the mask. NaN for a class without such an image.
+            Classes x 2 x s x s float32 in 0..255, classes in the order of their names: whole, and
+            with black outside the mask. NaN for a class without such an image.
         """
         usable = _class_of_usable(images)
         sums = measured.sums.copy()
@@ -117,7 +116,7 @@ class Packed:
             _add(too_much, measured.summed[row], *self.rows(row))
             for position, values in too_much.items():
                 sums[position] -= values
-        counts = [(usable == position).sum() or np.nan for position in range(len(CLASSES))]
+        counts = [(usable == position).sum() or np.nan for position in range(len(sums))]
         return (sums / np.reshape(counts, (-1, 1, 1, 1))).astype(np.float32)
 
     def _size(self) -> tuple[int, int]:
@@ -125,8 +124,8 @@ class Packed:
 
 
 def _class_of_usable(images: pd.DataFrame) -> np.ndarray:
-    """Return the position of each image's class in ``CLASSES``, -1 for an image with defects."""
-    positions = pd.Index(CLASSES).get_indexer(images["class"])
+    """Return the position of each image's class among all, -1 for an image with defects."""
+    positions = pd.Index(describe.classes_of(images)).get_indexer(images["class"])
     return np.where(images["defects"] == "", positions, -1)
 
 

@@ -1,16 +1,17 @@
 """The database's metadata tables, and where they disagree with the images.
 
-One ``<Class>.metadata.xlsx`` per class, with the columns FILE NAME, FORMAT, SIZE and URL. Only
-values are read; formulas are not evaluated.
+One ``<Class>.metadata.xlsx``, ``.csv`` or ``.tsv`` per class, with the columns FILE NAME, FORMAT,
+SIZE and URL. Only values are read; formulas are not evaluated.
 """
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 
 import pandas as pd
 
-from pulmoscan.data import collections, unread, workbook
-from pulmoscan.data.layout import CLASSES, METADATA_SUFFIX, canonical_image
+from pulmoscan.data import collections, raw_table, text_table, unread, workbook
+from pulmoscan.data.layout import METADATA_SUFFIX, SUFFIXES, canonical_image
 
 NEEDED = ("FILE NAME", "FORMAT", "SIZE", "URL")
 ERROR_COLUMNS = ("class", "image", "error", "value", "expected")
@@ -30,14 +31,14 @@ def with_unread(errors: pd.DataFrame, left: Sequence[unread.UnreadFile]) -> pd.D
 
 
 def check(
-    images: pd.DataFrame, contents: Mapping[str, bytes | None]
+    images: pd.DataFrame, contents: Mapping[str, raw_table.RawMetadata | None]
 ) -> tuple[pd.Series, pd.DataFrame]:
     """Join the metadata to the images.
 
     Args:
         images: one row per image with ``image, class, width, height``; width 0 if the image could
             not be read, whose size is then not compared.
-        contents: for each class its xlsx file, None if there is none.
+        contents: for each class its metadata file, None if there is none.
 
     Returns:
         The source of each image, aligned with ``images`` (``collections.UNKNOWN`` without a row or
@@ -48,22 +49,38 @@ def check(
     """
     source = pd.Series(collections.UNKNOWN, images.index, dtype="str", name="source")
     errors: list[tuple[str, str, str, str, str]] = []
-    for class_name in CLASSES:
-        members = images[images["class"] == class_name].reset_index(names="row").set_index("image")
-        file = class_name + METADATA_SUFFIX
-        content = contents.get(class_name)
-        if content is None:
-            errors.append((class_name, "", "no metadata file", "", file))
+    for class_name in contents:
+        members = images[images["class"] == class_name].reset_index(names="row")
+        file = contents[class_name]
+        if file is None:
+            wanted = class_name + METADATA_SUFFIX
+            errors.append((class_name, "", "no metadata file", "", wanted))
             continue
         try:
-            rows = workbook.read_rows(content, NEEDED)
+            rows = _rows(file)
         except ValueError as error:
-            errors.append((class_name, "", "damaged metadata file", str(error), file))
+            errors.append((class_name, "", "damaged metadata file", str(error), file.name))
             continue
         known, found = _check_class(class_name, members, rows)
         source.update(pd.Series(known, dtype="str"))
         errors += found
     return source, pd.DataFrame(errors, columns=ERROR_COLUMNS, dtype="str")
+
+
+def _rows(file: raw_table.RawMetadata) -> list[dict[str, str]]:
+    """Return the rows of a metadata file with those of the `NEEDED` columns that it has.
+
+    Raises:
+        ValueError: it cannot be parsed, or has no column FILE NAME.
+    """
+    if file.name.endswith(METADATA_SUFFIX):
+        return workbook.read_rows(file.content, NEEDED)
+    table = text_table.parse(file.content)
+    columns = {workbook.key(name): name for name in table.columns}
+    places = {name: columns[workbook.key(name)] for name in NEEDED if workbook.key(name) in columns}
+    if NEEDED[0] not in places:
+        raise ValueError(f"no column {NEEDED[0]}")
+    return [{name: row[at] for name, at in places.items()} for row in table.rows.values()]
 
 
 def _check_class(
@@ -74,22 +91,26 @@ def _check_class(
     errors = [
         (class_name, "", "no column", "", name) for name in NEEDED if rows and name not in rows[0]
     ]
-    expected = members[["row", "width", "height"]].to_dict("index")
+    expected = {
+        _key(PurePosixPath(facts["image"]).name): facts
+        for facts in members[["image", "row", "width", "height"]].to_dict("records")
+    }
     seen: set[str] = set()
 
     def error(image: str, what: str, value: str, should: str) -> None:
         errors.append((class_name, image, what, value, should))
 
     for row in rows:
-        image = _image(row["FILE NAME"])
-        if image not in expected:
-            error(image, "row without image", row["FILE NAME"], "")
+        key = _key(row["FILE NAME"])
+        if key not in expected:
+            error(key, "row without image", row["FILE NAME"], "")
             continue
-        if image in seen:
+        facts = expected[key]
+        image = facts["image"]
+        if key in seen:
             error(image, "duplicate row", row.get("URL", ""), "")
             continue
-        seen.add(image)
-        facts = expected[image]
+        seen.add(key)
         size = f"{facts['width']}*{facts['height']}"
         if row.get("FORMAT", "PNG").upper() != "PNG":
             error(image, "wrong FORMAT", row["FORMAT"], "PNG")
@@ -101,18 +122,20 @@ def _check_class(
                 error(
                     image, "unknown source", row["URL"], "one of " + ", ".join(collections.SOURCES)
                 )
-    for image in expected:
-        if image not in seen:
-            error(image, "image without row", "", "")
+    for key, facts in expected.items():
+        if key not in seen:
+            error(facts["image"], "image without row", "", "")
     return known, errors
 
 
-def _image(name: str) -> str:
-    """Return the canonical name of an image, or ``name`` itself if it is not one."""
+def _key(name: str) -> str:
+    """Return what rows and images are matched by: the name of a file in its canonical spelling."""
+    path = PurePosixPath(name)
+    bare = name[: -len(path.suffix)] if path.suffix.lower() in SUFFIXES else name
     try:
-        return canonical_image(re.sub(r"\.png$", "", name, flags=re.IGNORECASE))
+        return canonical_image(bare)
     except ValueError:
-        return name
+        return bare
 
 
 def _size(text: str) -> str:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from pulmoscan.data import depth, formats, layout, png, radiographs, raw_table
+from pulmoscan.data import depth, formats, png, radiographs, raw_table
 from pulmoscan.data.options import Options
 from pulmoscan.storage import arrays, reading, tables
 
@@ -104,7 +104,7 @@ def pack(
                 _sync(files)
     table = pd.DataFrame(rows, columns=[*COLUMNS, "defects"]).astype(COLUMNS)
     table["defects"] = [
-        "; ".join([*_misfiled(pair), *defects])
+        "; ".join(filter(None, [pair.misfiled, *defects]))
         for pair, defects in zip(pairs, table["defects"], strict=True)
     ]
     table.insert(0, "image", [pair.name for pair in pairs])
@@ -126,12 +126,6 @@ def _highest(raw: Path, file: raw_table.RawFile, options: Options) -> int:
     if not may_be_deep or options.depth != "auto":
         return 0
     return radiographs.highest(raw_table.content(raw, file), options)
-
-
-def _misfiled(pair: raw_table.Pair) -> list[str]:
-    """Return what is wrong if name and folder state two classes."""
-    named = layout.class_of_image(pair.name)
-    return [] if named == pair.class_name else [f"named {named}, lies in {pair.class_name}"]
 
 
 def read_decoded(path: Path, pairs: Sequence[raw_table.Pair] | None = None) -> pd.DataFrame:

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from pulmoscan.data.duplicates import COMPARED
-from pulmoscan.data.layout import CLASSES
 
 COLUMNS = ("class", "image", "warning")
 FEWEST = 10  # images of a class to say something about all of them
@@ -65,7 +64,7 @@ def warnings(images: pd.DataFrame, thumbnails: np.ndarray, bits: np.ndarray) -> 
     usable = images.assign(row=range(len(images)))[images["defects"] == ""]
     judged = usable
     rows = []
-    for name in CLASSES:
+    for name in sorted(images["class"].unique()):
         members = usable[usable["class"] == name]
         warning = _of_class(members["mask_contrast"].dropna())
         if warning is not None:
@@ -99,6 +98,7 @@ def _of_class(contrast: pd.Series) -> str | None:
 
 def _equal_masks(usable: pd.DataFrame, bits: np.ndarray) -> list[tuple[str, str, str]]:
     """Return one row for each group of images that are no duplicates and have one mask."""
+    usable = usable[usable["useful_area"] > 0]  # an image without a mask has the mask of no other
     own = usable["duplicate_group"].fillna(usable["image"])
     content = [bits[row].tobytes() for row in usable["row"]]
     rows = []

@@ -9,7 +9,7 @@ import hashlib
 import shutil
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from pulmoscan.storage import atomic, disk
 from pulmoscan.storage.progress import Progress
 
 COLUMNS = ("file", "origin", "bytes", "sha256", "retrieved")
+IMAGE_COLUMNS = ("image", "class", "file", "mask")
 CHUNK = 1 << 18  # bytes of a file held at a time
 SLICE = 64  # files in one task of a thread
 BLOCK = 4096  # bytes of disk that the smallest file takes
@@ -50,16 +51,55 @@ class DatabaseFile:
 
 
 @dataclass(frozen=True)
+class ImageRow:
+    """What a data source says of an image.
+
+    Attributes:
+        name: What the image is called.
+        class_name: Its class.
+        file: The file of the image below ``raw/``.
+        mask: The file of its mask there, None without one.
+        columns: What else is known of it, by column.
+    """
+
+    name: str
+    class_name: str
+    file: PurePosixPath
+    mask: PurePosixPath | None
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Database:
     """What a data source holds.
 
     Attributes:
         files: The files of the database.
         unread: Files that look like data and are not read.
+        images: What is known of the images, where that is more than the paths of their files say.
     """
 
     files: list[DatabaseFile]
     unread: list[unread.UnreadFile]
+    images: list[ImageRow] | None = None
+
+    def image_rows(self) -> list[ImageRow]:
+        """Return what is known of the images."""
+        if self.images is not None:
+            return self.images
+        return rows_of_layout([file.path for file in self.files])
+
+
+def rows_of_layout(paths: Iterable[PurePosixPath]) -> list[ImageRow]:
+    """Return the images that lie in ``<class>/images``, each with the mask of its name."""
+    by_part: dict[str, dict[tuple[str, str], PurePosixPath]] = {part: {} for part in layout.PARTS}
+    for path in paths:
+        if len(path.parts) == 3 and path.parts[1] in by_part:
+            by_part[path.parts[1]][path.parts[0], path.stem] = path
+    return [
+        ImageRow(name, class_name, path, by_part["masks"].get((class_name, name)), {})
+        for (class_name, name), path in by_part["images"].items()
+    ]
 
 
 def images_by_class(files: Iterable[DatabaseFile]) -> Counter[str]:
@@ -67,22 +107,28 @@ def images_by_class(files: Iterable[DatabaseFile]) -> Counter[str]:
     return Counter(file.path.parts[0] for file in files if "images" in file.path.parts)
 
 
-def check_layout(database: Database, where: str, found: Sequence[str]) -> None:
+def check_layout(
+    database: Database,
+    where: str,
+    found: Sequence[str],
+    classes: Collection[str] = layout.CLASSES,
+) -> None:
     """Raise ``ValueError`` unless every class has images, all of sane size and none twice.
 
     Args:
         database: What was found.
         where: The copy it comes from, for the message.
         found: Names in that copy, for the message if it holds no database.
+        classes: Those that it must have.
     """
     counts = images_by_class(database.files)
-    missing = [name for name in layout.CLASSES if not counts[name]]
-    if len(missing) == len(layout.CLASSES):
+    missing = [name for name in classes if not counts[name]]
+    if len(missing) == len(classes):
         names = ", ".join(map(unread.printable, found[:6])) + (", ..." if len(found) > 6 else "")
         there = _example(database.unread) or f"found {names or 'nothing'}"
         raise ValueError(
             f"{where} holds no image of the database: expected <class>/images/<class>-<number>.png "
-            f"for the classes {', '.join(layout.CLASSES)}; {there}"
+            f"for the classes {', '.join(classes)}; {there}"
         )
     if missing:
         there = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
@@ -95,7 +141,7 @@ def check_layout(database: Database, where: str, found: Sequence[str]) -> None:
     seen: dict[tuple[str, ...], str] = {}
     for file in database.files:
         check_size(file.origin, file.size)
-        key = file.path.parts[-2:]  # names of images are unique in the whole database
+        key = (*file.path.parts[-2:-1], file.path.stem)  # names of images are unique everywhere
         if key in seen:
             raise ValueError(
                 f"{where} holds {file.path.stem} twice: {seen[key]} and {file.origin}; remove one"
@@ -170,6 +216,20 @@ def write(files: Sequence[DatabaseFile], raw: Path, table: Path, threads: int) -
         rows.writerow(COLUMNS)
         for file, sha256 in sorted(zip(files, hashes, strict=True), key=lambda pair: pair[0].path):
             rows.writerow((file.path, file.origin, file.size, sha256, retrieved))
+
+
+def write_images(path: Path, rows: Sequence[ImageRow]) -> None:
+    """Write a TSV with ``image, class, file, mask`` and the further columns, one row per image."""
+    further = list(dict.fromkeys(column for row in rows for column in row.columns))
+    with (
+        atomic.replacing(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as stream,
+    ):
+        lines = csv.writer(stream, delimiter="\t", lineterminator="\n")
+        lines.writerow([*IMAGE_COLUMNS, *further])
+        for row in rows:
+            others = [row.columns.get(column, "") for column in further]
+            lines.writerow([row.name, row.class_name, row.file, row.mask or "", *others])
 
 
 def _copy_all(files: Sequence[DatabaseFile], folder: Path, threads: int) -> list[str]:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from pulmoscan.data import unread
-from pulmoscan.data.layout import CLASSES, METADATA_SUFFIX
+import pandas as pd
+
+from pulmoscan.data import layout, raw_folder, unread
 from pulmoscan.storage import reading, tables
 
 
@@ -20,12 +21,24 @@ class RawFile:
 
 @dataclass(frozen=True)
 class Pair:
-    """An image of the data set and its mask, None if there is none."""
+    """An image of the data set and its mask, None if there is none.
+
+    ``misfiled`` says what is wrong where name and folder of the image state two classes.
+    """
 
     name: str
     class_name: str
     image: RawFile
     mask: RawFile | None
+    misfiled: str = ""
+
+
+@dataclass(frozen=True)
+class RawMetadata:
+    """A file of metadata: its name, and its content."""
+
+    name: str
+    content: bytes
 
 
 def read(table: Path) -> list[RawFile]:
@@ -71,46 +84,95 @@ def content(raw: Path, file: RawFile) -> bytes:
     return data
 
 
-def pairs(files: Sequence[RawFile]) -> list[Pair]:
+def images(table: Path) -> pd.DataFrame:
+    """Return what the download says of the images: ``image, class, file, mask``, then any columns.
+
+    All cells are text, "" where nothing is known. Raises as `read` does.
+    """
+    return tables.read(table, "the download", text=raw_folder.IMAGE_COLUMNS, all_text=True)
+
+
+def pairs(files: Sequence[RawFile], listed: pd.DataFrame | None = None) -> list[Pair]:
     """Return every image with its mask, in the order of all arrays: by class, then by number.
 
+    Args:
+        files: the files of the data set.
+        listed: what `images` returns; None for files that say by their paths what they are.
+
     Raises:
-        ValueError: a class has no image.
+        ValueError: there is no image, or the table names a file that is not among the files.
     """
-    masks = _by_name(files, "masks")
+    by_path = {file.path: file for file in files}
+    if listed is None:
+        rows = raw_folder.rows_of_layout(by_path)
+    else:
+        rows = [
+            raw_folder.ImageRow(
+                row.image,
+                row[1],
+                PurePosixPath(row.file),
+                PurePosixPath(row.mask) if row.mask else None,
+                {},
+            )
+            for row in listed[list(raw_folder.IMAGE_COLUMNS)].itertuples(index=False)
+        ]
+    if not rows:
+        raise ValueError("the data set has no image")
+    for row in rows:
+        for path in filter(None, (row.file, row.mask)):
+            if path not in by_path:
+                raise ValueError(f"{path} of the image {row.name} is not among the files")
+    by_name = listed is None or "source" not in listed
     found = [
-        Pair(name, class_name, file, masks.get((class_name, name)))
-        for (class_name, name), file in _by_name(files, "images").items()
+        Pair(
+            row.name,
+            row.class_name,
+            by_path[row.file],
+            row.mask and by_path[row.mask],
+            _misfiled(row) if by_name else "",
+        )
+        for row in rows
     ]
-    missing = [name for name in CLASSES if all(pair.class_name != name for pair in found)]
-    if missing:
-        expected = ", ".join(f"{name}/images/*.png" for name in missing)
-        raise ValueError(f"the data set has no images of {', '.join(missing)}: expected {expected}")
-    return sorted(found, key=lambda pair: (CLASSES.index(pair.class_name), _number(pair.name)))
+    return sorted(found, key=lambda pair: (pair.class_name, _number(pair.name)))
 
 
-def metadata_contents(raw: Path, files: Sequence[RawFile]) -> dict[str, bytes | None]:
-    """Return the content of the metadata file of each class, None for one that is missing.
+def _misfiled(row: raw_folder.ImageRow) -> str:
+    """Return what is wrong where the name of an image in the database's layout states a class."""
+    named = layout.class_of_image(row.name)
+    known = named in layout.CLASSES and row.class_name in layout.CLASSES
+    if not known or named == row.class_name:
+        return ""
+    return f"named {named}, lies in {row.class_name}"
+
+
+def metadata_contents(
+    raw: Path, files: Sequence[RawFile], classes: Sequence[str]
+) -> dict[str, RawMetadata | None]:
+    """Return the metadata file of each class, None for one that is missing.
 
     Raises as `content` does.
     """
     by_path = {str(file.path): file for file in files}
-    found = {name: by_path.get(name + METADATA_SUFFIX) for name in CLASSES}
-    return {name: file and content(raw, file) for name, file in found.items()}
+    found: dict[str, RawMetadata | None] = {}
+    for name in classes:
+        path = next((path for path in layout.metadata_paths(name) if path in by_path), None)
+        found[name] = path and RawMetadata(path, content(raw, by_path[path]))
+    return found
 
 
 def masks_without_image(files: Sequence[RawFile]) -> list[RawFile]:
     """Return the masks whose image is not among the files."""
-    images = _by_name(files, "images")
-    return [file for key, file in sorted(_by_name(files, "masks").items()) if key not in images]
-
-
-def _by_name(files: Sequence[RawFile], part: str) -> dict[tuple[str, str], RawFile]:
-    return {
-        (file.path.parts[0], file.path.stem): file
-        for file in files
-        if len(file.path.parts) == 3 and file.path.parts[1] == part
-    }
+    paths = {file.path for file in files}
+    images = {(path.parts[0], path.stem) for path in paths if path.parts[1:2] == ("images",)}
+    return sorted(
+        (
+            file
+            for file in files
+            if file.path.parts[1:2] == ("masks",)
+            and (file.path.parts[0], file.path.stem) not in images
+        ),
+        key=lambda file: (file.path.parts[0], file.path.stem),
+    )
 
 
 def _number(name: str) -> tuple[int, str]:

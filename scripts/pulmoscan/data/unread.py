@@ -11,23 +11,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from pulmoscan.data import layout
+from pulmoscan.data import formats, layout
 from pulmoscan.storage import atomic
 
 COLUMNS = ("file", "class", "reason")
 DEFECT = "not read"
-METADATA_REASON = "metadata are read from <class>.metadata.xlsx only"
+METADATA_REASON = "metadata are read from <class>.metadata.xlsx, .csv or .tsv"
 
 _FORMATS = {
-    "JPEG": "jpg jpeg jpe jfif",
-    "TIFF": "tif tiff",
+    "JPEG File Interchange": "jfif",
     "BMP": "bmp dib",
     "GIF": "gif",
     "WebP": "webp",
     "HEIC": "heic heif avif",
     "JPEG 2000": "jp2 j2k jpx",
     "Netpbm": "pgm ppm pnm pbm",
-    "DICOM": "dcm dicom ima",
+    "DICOM of Siemens": "ima",
     "NIfTI": "nii nrrd mha mhd",
     "NumPy": "npy npz",
 }
@@ -42,7 +41,9 @@ _DOCUMENTS = {f".{suffix}" for suffix in _DOCUMENT_SUFFIXES.split()}
 _SHEETS = {".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".csv", ".tsv", ".numbers"}
 _LEFT_BEHIND = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "icon\r"}
 _KINDS_NAMED = 4  # in a summary
-_PART = "does not lie in <class>/images or <class>/masks"
+_NOT_READ = f"only {formats.NAMED} files are read"
+_ARCHIVE = "an archive inside the data set: unpack it"
+PART = "does not lie in <class>/images or <class>/masks"
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def judge(path: str, reason: str | None = None) -> UnreadFile | None:
         reason: why it cannot be read, where its kind says so; None if its name does.
     """
     pure = PurePosixPath(path)
-    if any(_is_left_behind(part) for part in pure.parts):
+    if any(is_left_behind(part) for part in pure.parts):
         return None
     named = _reason(pure)
     if reason is None or (named is None and layout.canonical_path(pure) is None):
@@ -83,20 +84,21 @@ def _reason(path: PurePosixPath) -> str | None:
         return METADATA_REASON
     inside = _part_class(path) is not None
     if suffix in _ARCHIVES:
-        return "an archive inside the data set: unpack it"
+        return _ARCHIVE
+    if suffix in formats.SUFFIXES:
+        return _unlike(path) if inside else PART
     if suffix in _IMAGES:
-        return f"{_IMAGES[suffix]}, while only .png files are read"
-    if suffix != ".png":
-        if not inside or (suffix in _DOCUMENTS and ".png" not in path.stem.casefold()):
-            return None
-        return f"its name ends in {printable(suffix)}, not in .png" if suffix else "no .png suffix"
-    return _unlike(path) if inside else _PART
+        return f"{_IMAGES[suffix]}: {_NOT_READ}"
+    hidden = any(known in path.stem.casefold() for known in formats.SUFFIXES)  # such as x.png.txt
+    if not inside or (suffix in _DOCUMENTS and not hidden):
+        return None
+    return f"its name ends in {printable(suffix)}: {_NOT_READ}" if suffix else "no suffix"
 
 
 def _unlike(path: PurePosixPath) -> str | None:
-    """Return what is wrong with the name of a PNG among the images or masks of a class."""
+    """Return what is wrong with the name of a file among the images or masks of a class."""
     name = path.stem
-    expected = f"named unlike {_part_class(path)}-<number>.png"
+    expected = f"named unlike {_part_class(path)}-<number>{path.suffix.lower()}"
     if any(0xDC80 <= ord(character) <= 0xDCFF for character in name):
         return "its name is not valid text"
     if any(unicodedata.category(character) in ("Cc", "Cf") for character in name):
@@ -137,7 +139,21 @@ def _class_named(text: str) -> str | None:
         return None
 
 
-def _is_left_behind(part: str) -> bool:
+def unreadable(path: str) -> str:
+    """Return why a file that may be an image of any data set is not read; "" where nothing says so.
+
+    Documents beside the images are no data: of them nothing is said either.
+    """
+    pure = PurePosixPath(path)
+    suffix = pure.suffix.casefold()
+    if any(is_left_behind(part) for part in pure.parts) or suffix in formats.SUFFIXES:
+        return ""
+    if suffix in _ARCHIVES:
+        return _ARCHIVE
+    return f"{_IMAGES[suffix]}: {_NOT_READ}" if suffix in _IMAGES else ""
+
+
+def is_left_behind(part: str) -> bool:
     """Return whether a file or folder is hidden, or one that systems and offices leave behind."""
     return part.startswith((".", "~$")) or part.casefold() in _LEFT_BEHIND
 

@@ -130,16 +130,17 @@ def _tables(content: bytes, columns: Sequence[str]) -> Iterator[list[dict[str, s
             if any(texts):
                 cells.append(texts)
         for number, header in enumerate(cells[:HEADER_ROWS], 1):
-            keys = [_key(name) for name in header]
-            if _key(columns[0]) in keys:
-                places = {name: keys.index(_key(name)) for name in columns if _key(name) in keys}
+            keys = [key(name) for name in header]
+            if key(columns[0]) in keys:
+                places = {name: keys.index(key(name)) for name in columns if key(name) in keys}
                 yield [
                     {name: row[at] if at < len(row) else "" for name, at in places.items()}
                     for row in cells[number:]
                 ]
 
 
-def _key(name: str) -> str:
+def key(name: str) -> str:
+    """Return what names of a column have in common, however their blanks and case are written."""
     return re.sub(r"[\s_]", "", name).casefold()
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -46,6 +47,7 @@ def selection(
     samplings: Mapping[str, Sequence[str]],
     kinds: Mapping[str, str],
     resampling: pd.DataFrame,
+    unshown: Mapping[str, str] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Return one row per run of the run table, split file and seed, in their order.
 
@@ -57,6 +59,7 @@ def selection(
         samplings: by ``model/variant`` of the selected runs, the samplings that each reads.
         kinds: by selected model ``network``, ``histogram network`` or ``classifier``.
         resampling: images asked for and got, with a ``shortfall`` where a sampling is empty.
+        unshown: by ``model/variant`` why runs cannot be made for want of masks.
 
     Returns:
         The columns `COLUMNS`: the key of a training, the name of its ``split`` in the run table
@@ -69,8 +72,9 @@ def selection(
     reasons = []
     for run in expanded.itertuples():
         names = samplings.get(f"{run.model}/{run.variant}", ())
+        masks = unshown.get(f"{run.model}/{run.variant}", "")
         missing = (empty.get((run.split_name, name), "") for name in names)
-        reasons.append(next(filter(None, missing), "") if run.selected else LEFT_OUT)
+        reasons.append(next(filter(None, (masks, *missing)), "") if run.selected else LEFT_OUT)
     expanded["reason"] = reasons
     expanded["status"] = [NOT_RUN if reason else RUN for reason in reasons]
     expanded["kind"] = expanded["model"].map(kinds).fillna("").where(expanded["selected"], "")

@@ -150,7 +150,7 @@ def test_entries_named_with_backslashes(read, made_on):
 
 
 def test_what_looks_like_data_and_is_not_read_is_listed(tmp_path):
-    others = {"o/COVID/images/COVID-9.jpg": b"x", "o/COVID/images/covid_9.png": b"x"}
+    others = {"o/COVID/images/COVID-9.bmp": b"x", "o/COVID/images/covid_9.png": b"x"}
     passed_over = {"__MACOSX/o/COVID/images/._COVID-1.png": b"x", "o/.DS_Store": b"x"}
     more = {"o/more.zip": b"x", "o/README.md": b"x"}
     path = tmp_path / "a.zip"
@@ -159,7 +159,7 @@ def test_what_looks_like_data_and_is_not_read_is_listed(tmp_path):
         found = opened.database(origin="")
     assert len(found.files) == len(contents())
     assert [(file.file, file.class_name) for file in found.unread] == [
-        ("o/COVID/images/COVID-9.jpg", "COVID"),
+        ("o/COVID/images/COVID-9.bmp", "COVID"),
         ("o/COVID/images/covid_9.png", "COVID"),
         ("o/more.zip", ""),
     ]

@@ -28,7 +28,7 @@ def run(results):
 
     def run(*more):
         places = ("--cache", "cache"), ("--raw", "raw"), ("--table", "raw.tsv")
-        places += (("--unread", "unread.tsv"),)
+        places += (("--unread", "unread.tsv"), ("--images", "raw_images.tsv"))
         paths = [word for option, name in places for word in (option, str(results / name))]
         download.main([*paths, *more])
 
@@ -60,7 +60,7 @@ def test_the_copy_and_its_table(get, results, tmp_path, packed, threads):
     get(copy, "--threads", threads)
     expected = contents(images=70)
     assert read_folder(results / "raw") == expected
-    assert names(results) == ["raw", "raw.tsv", "unread.tsv"]
+    assert names(results) == ["raw", "raw.tsv", "raw_images.tsv", "unread.tsv"]
     rows = read_table(results / "raw.tsv")
     assert list(rows[0]) == ["file", "origin", "bytes", "sha256", "retrieved"]
     found = {row["file"]: (int(row["bytes"]), row["sha256"]) for row in rows}
@@ -89,7 +89,7 @@ def test_a_former_copy_is_replaced(get, results, tmp_path):
     get(write_folder(tmp_path / "small", contents(images=1)))
     assert read_folder(results / "raw") == contents(images=1)
     assert len(read_table(results / "raw.tsv")) == 12
-    assert names(results) == ["raw", "raw.tsv", "unread.tsv"]
+    assert names(results) == ["raw", "raw.tsv", "raw_images.tsv", "unread.tsv"]
 
 
 def test_the_copy_may_be_its_own_source(get, results, tmp_path):
@@ -129,10 +129,11 @@ def test_a_killed_run_leaves_nothing_that_looks_finished(get, results, tmp_path,
     endless = (  # files whose content never comes
         "import sys, time; sys.path.insert(0, sys.argv.pop(1)); import download; "
         "from pulmoscan.acquire import local; "
-        "local._chunks = lambda path: (time.sleep(60) for _ in 'x'); download.main(sys.argv[1:])"
+        "local.chunks = lambda path: (time.sleep(60) for _ in 'x'); download.main(sys.argv[1:])"
     )
     command = [sys.executable, "-c", endless, pytestconfig.rootpath / "scripts"]
     command += ["--source", "local", "--unread", results / "unread.tsv"]
+    command += ["--images", results / "raw_images.tsv"]
     command += ["--path", copy, "--cache", results / "cache"]
     command += ["--raw", results / "raw", "--table", results / "raw.tsv", "--threads", "1"]
     process = subprocess.Popen(command)
@@ -142,7 +143,7 @@ def test_a_killed_run_leaves_nothing_that_looks_finished(get, results, tmp_path,
     process.wait()
     assert names(results) == [".raw.unfinished"]
     get(write_folder(tmp_path / "good", contents()))
-    assert names(results) == ["raw", "raw.tsv", "unread.tsv"]
+    assert names(results) == ["raw", "raw.tsv", "raw_images.tsv", "unread.tsv"]
     assert read_folder(results / "raw") == contents()
 
 
@@ -175,13 +176,13 @@ def test_phantom(run, results, monkeypatch):
     assert asked == [{"images_per_class": {"COVID": 3}, "size": 64, "seed": 5}]
     assert read_folder(results / "raw") == contents()
     assert {row["origin"] for row in read_table(results / "raw.tsv")} == {"phantom"}
-    assert names(results) == ["raw", "raw.tsv", "unread.tsv"]
+    assert names(results) == ["raw", "raw.tsv", "raw_images.tsv", "unread.tsv"]
 
 
 def test_an_error_is_one_line(tmp_path, pytestconfig):
     command = [sys.executable, pytestconfig.rootpath / "scripts/download.py", "--source", "local"]
     command += ["--path", "no/copy", "--cache", "c", "--raw", "raw", "--table", "raw.tsv"]
-    command += ["--unread", "unread.tsv"]
+    command += ["--unread", "unread.tsv", "--images", "raw_images.tsv"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert re.fullmatch(r"download: dataset.path: .*/no/copy does not exist\n", done.stderr)

@@ -54,7 +54,8 @@ def get(tmp_path):
         folder = tmp_path / "results"
         download.main(
             f"--source kaggle --cache {folder}/cache --raw {folder}/raw "
-            f"--table {folder}/raw.tsv --unread {folder}/unread.tsv".split()
+            f"--table {folder}/raw.tsv --unread {folder}/unread.tsv "
+            f"--images {folder}/raw_images.tsv".split()
         )
         return read_folder(folder / "raw")
 

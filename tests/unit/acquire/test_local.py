@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from pulmoscan.acquire import local
+from pulmoscan.acquire import content, local
 from pulmoscan.data import raw_folder
 from pulmoscan.storage import digests
 from tiny_database import contents, write_folder, zipped
@@ -281,7 +281,7 @@ class TestContentDigest:
         first = local.content_digest(folder, cache)
         cache.write_bytes(damage)
         assert local.content_digest(folder, cache) == first
-        assert local._read_cache(cache, folder)
+        assert content.read_cache(cache, folder)
 
     def test_a_zip(self, cache, tmp_path):
         path = tmp_path / "x.zip"

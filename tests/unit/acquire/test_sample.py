@@ -67,7 +67,8 @@ def get(tmp_path, manifest):
         folder = tmp_path / "results"
         download.main(
             f"--source sample --manifest {manifest} --cache {folder}/cache --raw {folder}/raw "
-            f"--table {folder}/raw.tsv --unread {folder}/unread.tsv".split()
+            f"--table {folder}/raw.tsv --unread {folder}/unread.tsv "
+            f"--images {folder}/raw_images.tsv".split()
         )
         return read_folder(folder / "raw")
 

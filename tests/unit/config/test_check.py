@@ -59,7 +59,7 @@ def test_the_full_study_is_right(config, schema):
         (
             "dataset/colour",
             1,
-            "dataset: 'colour' is not a known key; the keys here are source, path",
+            "dataset: 'colour' is not a known key: did you mean 'columns'?",
         ),
         ("dataset/source", "kagle", "dataset.source: 'kagle' is not one of kaggle, sample, local"),
         (

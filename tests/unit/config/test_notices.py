@@ -76,7 +76,7 @@ def test_a_search_that_tries_all_there_is(config):
 def test_paths_that_nothing_reads(config):
     config["dataset"]["path"] = config["weights"]["folder"] = "x"
     assert said(config, ("lenet5", "lungs")) == [
-        "dataset.path is not read: dataset.source is kaggle, not local",
+        "dataset.path is not read: dataset.source is kaggle, not local or table or folders",
         "weights.folder is not read: weights.source is imagenet, not folder",
     ]
 

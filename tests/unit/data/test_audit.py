@@ -23,6 +23,7 @@ TABLES = (
     "duplicates",
     "defects",
     "warnings",
+    "attributes",
 )
 COLUMNS = (
     "image",

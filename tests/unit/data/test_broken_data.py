@@ -26,7 +26,7 @@ from tiny_database import contents, read_folder, write_folder
 
 def test_files_that_are_not_read_are_defects_and_stop_the_audit_where_defects_do(tmp_path, capsys):
     source = with_images(tmp_path / "source", FULL)
-    for number, name in ((3, "COVID-3.jpg"), (4, "covid_4.png"), (5, "COVID-5\n.png")):
+    for number, name in ((3, "COVID-3.bmp"), (4, "covid_4.png"), (5, "COVID-5\n.png")):
         image = source / f"COVID/images/COVID-{number}.png"
         image.rename(image.with_name(name))
     mask = source / "Normal/masks/Normal-1.png"
@@ -38,7 +38,11 @@ def test_files_that_are_not_read_are_defects_and_stop_the_audit_where_defects_do
     audit.main(small.audit_arguments(results / "raw", results))
     assert table(results, "defects").to_numpy().tolist() == [
         ["Normal-1", "Normal", "no mask"],
-        ["COVID/images/COVID-3.jpg", "COVID", "not read: JPEG, while only .png files are read"],
+        [
+            "COVID/images/COVID-3.bmp",
+            "COVID",
+            "not read: BMP: only PNG, JPEG, TIFF or DICOM files are read",
+        ],
         ["COVID/images/COVID-5\\n.png", "COVID", "not read: its name has control characters"],
         ["COVID/images/covid_4.png", "COVID", "not read: named unlike COVID-<number>.png"],
         ["COVID-3", "COVID", "mask without image"],

@@ -9,7 +9,7 @@ import download
 import mutants
 import pandas as pd
 from fuzzing import BOOK, mutated, report, share
-from pulmoscan.data import metadata, workbook
+from pulmoscan.data import metadata, raw_table, workbook
 from refusals import refusal
 from tiny_database import contents, read_folder, zipped
 
@@ -23,7 +23,9 @@ def test_mutated_workbooks():
     for number in share(0.15):
         _, mutant = mutated(number, [BOOK], mutants.BOOK_CHANGES, seed=4)
         found, sentence = refusal(workbook.read_rows, mutant, metadata.NEEDED)
-        source, errors = metadata.check(images, {"COVID": mutant})
+        source, errors = metadata.check(
+            images, {"COVID": raw_table.RawMetadata("COVID.metadata.xlsx", mutant)}
+        )
         assert len(source) == 1
         if sentence is not None:
             assert errors["value"].tolist()[0] == sentence
@@ -49,7 +51,7 @@ def test_mutated_archives(tmp_path):
     path, results = tmp_path / "database.zip", tmp_path / "results"
     command = ["--source", "local", "--path", str(path), "--cache", str(results / "cache")]
     command += ["--raw", str(results / "raw"), "--table", str(results / "raw.tsv")]
-    command += ["--unread", str(results / "unread.tsv")]
+    command += ["--unread", str(results / "unread.tsv"), "--images", str(results / "i.tsv")]
     outcomes = Counter()
     for number in share(0.15):
         path.write_bytes(mutated(number, good, mutants.ZIP_CHANGES, seed=5)[1])

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import small_database as small
-from pulmoscan.data import collections, metadata, workbook
+from pulmoscan.data import collections, metadata, raw_table, workbook
 
 CLASSES = ("COVID", "Lung_Opacity", "Normal", "Viral Pneumonia")
 SPELLINGS = {
@@ -45,11 +45,20 @@ def images(*names: str) -> pd.DataFrame:
     )
 
 
+def check_all(images: pd.DataFrame, contents: dict[str, bytes | None]) -> tuple:
+    """Check images against the workbooks of the classes."""
+    files = {
+        name: content and raw_table.RawMetadata(f"{name}.metadata.xlsx", content)
+        for name, content in contents.items()
+    }
+    return metadata.check(images, files)
+
+
 def check(*rows: tuple[object, ...], header: tuple[str, ...] = small.HEADER) -> tuple:
     """Check two COVID images against one workbook; return their sources and the errors."""
     contents = dict.fromkeys(CLASSES, small.workbook([small.HEADER]))
     contents["COVID"] = small.workbook([header, *rows])
-    source, errors = metadata.check(images("COVID-1", "COVID-2"), contents)
+    source, errors = check_all(images("COVID-1", "COVID-2"), contents)
     assert list(errors.columns) == ["class", "image", "error", "value", "expected"]
     assert (errors["class"] == "COVID").all()
     return source.tolist(), errors.drop(columns="class").to_numpy().tolist()
@@ -134,7 +143,7 @@ def test_a_sheet_without_names_is_damaged():
 
 def test_a_missing_file_is_one_error_and_not_one_per_image():
     contents = dict.fromkeys(CLASSES, small.workbook([small.HEADER])) | {"Normal": None}
-    source, errors = metadata.check(images("Normal-1", "Normal-2"), contents)
+    source, errors = check_all(images("Normal-1", "Normal-2"), contents)
     assert source.tolist() == ["unknown", "unknown"]
     assert errors.to_numpy().tolist() == [
         ["Normal", "", "no metadata file", "", "Normal.metadata.xlsx"]
@@ -144,7 +153,7 @@ def test_a_missing_file_is_one_error_and_not_one_per_image():
 def test_size_of_an_unreadable_image_is_not_compared():
     table = images("COVID-1").assign(width=0, height=0)
     contents = dict.fromkeys(CLASSES, small.workbook([small.HEADER, ONE]))
-    errors = metadata.check(table, contents)[1]
+    errors = check_all(table, contents)[1]
     assert "wrong SIZE" not in set(errors["error"])
 
 
@@ -160,7 +169,7 @@ def test_a_damaged_file_is_one_error_whatever_is_wrong_with_it():
         for place in random.integers(0, len(file), 8):
             mutated[place] = random.integers(0, 256)
         contents = dict.fromkeys(CLASSES, small.workbook([small.HEADER]))
-        errors = metadata.check(images("COVID-1"), contents | {"COVID": bytes(mutated)})[1]
+        errors = check_all(images("COVID-1"), contents | {"COVID": bytes(mutated)})[1]
         damaged += "damaged metadata file" in set(errors["error"])
         assert not errors["value"].str.contains("\n").any()
     assert damaged > 10
@@ -179,7 +188,7 @@ def test_real_metadata_have_every_size_wrong_and_nothing_else(real_data):
         name: (real_data / f"{spelled}.metadata.xlsx").read_bytes()
         for name, spelled in names.items()
     }
-    source, errors = metadata.check(table, contents)
+    source, errors = check_all(table, contents)
     assert len(errors) == 800
     assert set(errors["image"]) == set(table["image"])
     assert set(errors["error"]) == {"wrong SIZE"}

@@ -294,14 +294,6 @@ def test_a_file_changed_after_the_download_stops_and_leaves_nothing(content, tmp
     assert left_over(tmp_path / "results") == []
 
 
-def test_a_class_without_images_is_named(tmp_path):
-    raw = small.write(tmp_path / "raw")
-    for path in (raw / "Normal").rglob("*.png"):
-        path.unlink()
-    with pytest.raises(ValueError, match=r"no images of Normal: expected Normal/images/\*\.png"):
-        small.packed(raw, tmp_path / "results")
-
-
 def test_a_disk_that_fails_later_is_an_error_and_leaves_nothing(tmp_path, monkeypatch):
     def fail(file):
         raise OSError(errno.EIO, os.strerror(errno.EIO))

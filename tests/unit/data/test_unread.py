@@ -5,6 +5,7 @@ from pulmoscan.data import layout, unread
 
 UNLIKE = "named unlike COVID-<number>.png"
 ELSEWHERE = "does not lie in <class>/images or <class>/masks"
+ONLY = "only PNG, JPEG, TIFF or DICOM files are read"
 LISTED = {
     "COVID/images/covid_5.png": UNLIKE,
     "COVID/images/COVID_5.png": UNLIKE,
@@ -19,17 +20,17 @@ LISTED = {
     "COVID/images/COVID-\udcff.png": "its name is not valid text",
     f"COVID/images/COVID-{'9' * 240}.png": "its name is longer than 200 bytes",
     f"COVID/images/COVID-{'é' * 100}.png": "its name is longer than 200 bytes",
-    "COVID/images/COVID-5.jpg": "JPEG, while only .png files are read",
-    "COVID/masks/COVID-5.TIFF": "TIFF, while only .png files are read",
-    "COVID/images/COVID-5.dcm": "DICOM, while only .png files are read",
-    "COVID/images/COVID-5": "no .png suffix",
-    "COVID/images/COVID-5.png.bak": "its name ends in .bak, not in .png",
-    "COVID/images/COVID-5.png.txt": "its name ends in .txt, not in .png",
+    "COVID/images/COVID-5.bmp": f"BMP: {ONLY}",
+    "COVID/masks/COVID-5.WebP": f"WebP: {ONLY}",
+    "COVID/images/covid_5.dcm": "named unlike COVID-<number>.dcm",
+    "COVID/images/COVID-5": "no suffix",
+    "COVID/images/COVID-5.png.bak": f"its name ends in .bak: {ONLY}",
+    "COVID/images/COVID-5.png.txt": f"its name ends in .txt: {ONLY}",
     "COVID/COVID-5.png": ELSEWHERE,
     "COVID/image/COVID-5.png": ELSEWHERE,
     "Flu/images/Flu-5.png": ELSEWHERE,
     "overview.png": ELSEWHERE,
-    "a/b.jpeg": "JPEG, while only .png files are read",
+    "a/b.jpeg": ELSEWHERE,
     "COVID.zip": "an archive inside the data set: unpack it",
     "COVID.metadata.xls": unread.METADATA_REASON,
     "COVID.metadata (1).xlsx": unread.METADATA_REASON,

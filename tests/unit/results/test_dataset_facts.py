@@ -31,6 +31,7 @@ def folder(tmp_path):
             "mode": np.where(names == "Viral Pneumonia", "RGB", "L"),
             "equal_channels": True,
             "mask_binary": True,
+            "mask_width": 256,
             "useful_area": rng.uniform(0.1, 0.4, n),
             "mean": rng.uniform(100, 150, n),
             "sd": rng.uniform(40, 60, n),

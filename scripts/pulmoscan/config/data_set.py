@@ -1,0 +1,125 @@
+"""What the configured data set holds, as far as that is known before anything is read."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from pulmoscan.acquire import local, own
+from pulmoscan.acquire.listing import UNLABELLED, Listing
+from pulmoscan.config import names
+from pulmoscan.data import layout
+
+SHOWN_WITHOUT_MASK = "full"  # the region
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """The classes and masks of a data set.
+
+    Attributes:
+        classes: The classes, sorted.
+        listing: What a table or folders list; None for the database.
+        images: Number of images; 0 where it is not known yet.
+        without_mask: How many of them have no mask.
+    """
+
+    classes: list[str]
+    listing: Listing | None = None
+    images: int = 0
+    without_mask: int = 0
+
+
+DATABASE = DataSet(list(layout.CLASSES))
+
+
+def read(dataset: Mapping, key: str = "dataset") -> DataSet:
+    """Return what a data set holds.
+
+    Args:
+        dataset: its settings, whose paths exist.
+        key: where they stand in the configuration.
+
+    Raises:
+        OSError: a file or folder cannot be read.
+        ValueError: it is not what its source says, lacks what the settings name, or has a class
+            whose name would be taken for something else.
+    """
+    listing = own.listing(dataset, key)
+    if listing is None:
+        classes = own.classes(dataset, key)
+        if dataset["source"] != "local" or dataset["masks"] == "required":
+            return DataSet(classes)
+        with local.database(dataset["path"], dataset["classes"]) as found:
+            rows = found.image_rows()
+        return DataSet(classes, None, len(rows), sum(row.mask is None for row in rows))
+    problems = [f"{key}.classes: {problem}" for problem in _class_problems(listing.classes)]
+    if problems:
+        raise ValueError(problems[0])
+    return DataSet(listing.classes, listing, len(listing.images), listing.without_mask)
+
+
+def _class_problems(classes: list[str]) -> Iterator[str]:
+    """Yield why classes cannot be told apart, or be the names of folders."""
+    if UNLABELLED in classes:
+        yield "the images have no class: name the column of the table, or give each class a folder"
+        return
+    if len(classes) < 2:
+        yield f"all images are {classes[0]!r}: a network needs two classes to tell apart"
+    for name in classes:
+        if problem := names.label_problem(name):
+            yield f"{problem}: map it, as in {{{name!r}: another name}}"
+        elif "/" in name or "\\" in name or name.startswith("."):
+            yield f"{name!r} cannot be the name of a folder: map it, as in {{{name!r}: another}}"
+    yield from names.mixed_up({name: name for name in classes})
+
+
+def unshown(config: Mapping, runs: pd.DataFrame, data: DataSet) -> dict[str, str]:
+    """Return why runs cannot be made for want of masks, by their ``model/variant``.
+
+    Args:
+        config: a configuration without problems.
+        runs: the selected runs, with ``model`` and ``variant``.
+        data: what the data set holds.
+    """
+    if config["dataset"]["masks"] == "required":
+        return {}
+    if config["dataset"]["masks"] == "none":
+        lacking = "masks are not read (dataset.masks: none)"
+    else:
+        lacking = f"{data.without_mask:,} of {data.images:,} images have no mask"
+    found = {}
+    for model, variant in dict.fromkeys(zip(runs["model"], runs["variant"], strict=True)):
+        tune = config["models"][model].get("tune") or {}
+        if any(
+            _needs_masks(config, name, data)
+            for name in (variant, tune.get("variant"))
+            if name is not None
+        ):
+            found[f"{model}/{variant}"] = lacking
+    return found
+
+
+def shown(runs: pd.DataFrame, reasons: Mapping[str, str]) -> pd.DataFrame:
+    """Return the runs that can be made; ``reasons`` are those of `unshown`.
+
+    Raises:
+        ValueError: there is none.
+    """
+    kept = [f"{run.model}/{run.variant}" not in reasons for run in runs.itertuples()]
+    if len(runs) and not any(kept):
+        raise ValueError(
+            f"no selected run can be made: {next(iter(reasons.values()))}, and all of them show "
+            "what only a mask can tell. Select runs on whole images, such as those of variant full"
+        )
+    return runs[kept]
+
+
+def _needs_masks(config: Mapping, variant: str, data: DataSet) -> bool:
+    """Return whether a variant shows what only a mask can tell, of images that lack one."""
+    settings = config["variants"][variant]
+    if config["pixels"][settings["pixels"]]["region"] == SHOWN_WITHOUT_MASK:
+        return False
+    if config["dataset"]["masks"] == "none":
+        return True
+    return data.without_mask > 0 and not config["samplings"][settings["sampling"]].get("masked")
