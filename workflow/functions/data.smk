@@ -1,7 +1,8 @@
 """What the download depends on."""
 
-from pulmoscan.acquire import local, sources
+from pulmoscan.acquire import sources
 from pulmoscan.acquire.listing import digest
+from pulmoscan.acquire.local import content_digest
 from pulmoscan.config.places import OWN
 
 MANIFEST = own_file("workflow/study/sample_manifest.tsv")
@@ -38,7 +39,7 @@ def source_settings():
         try:
             cache = "results/cache/local-digests.json"
             settings["content"] = (
-                local.content_digest(dataset["path"], cache)
+                content_digest(dataset["path"], cache)
                 if DATA.listing is None
                 else digest(DATA.listing, cache)
             )
