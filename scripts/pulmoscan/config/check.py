@@ -148,7 +148,8 @@ def _split_problems(config: Mapping, split: str) -> Iterator[str]:
 
 def _column_problems(source: str, place: str, scheme: Mapping) -> Iterator[str]:
     """Yield what a split needs of the data that only a table of one's own can say."""
-    if source == OWN_COLUMNS:
+    # Folders named train, validation and test above those of the classes state a split.
+    if source == OWN_COLUMNS or (source == "folders" and scheme.get("column") == "split"):
         return
     if scheme.get("group") == "patient":
         yield (

@@ -47,6 +47,8 @@ def read(path: str | Path) -> pd.DataFrame:
 
 
 def _check_images(table: pd.DataFrame) -> None:
+    if "mask_width" in table:
+        tables.check_columns(table, whole=["mask_width"])
     if (twice := table["image"].duplicated()).any():
         raise ValueError(f"it has the image {table['image'][twice].iloc[0]} twice")
     if (group := "duplicate_group") in table:

@@ -177,7 +177,7 @@ def test_a_class_of_one_or_two_images_is_audited_and_refused_by_the_split(images
     assert table(results, "classes")["images"].tolist() == [8, 8, images, 8, 24 + images]
     _, sentence = refusal(split.main, split_arguments(results, tmp_path / "split.parquet"))
     assert sentence.startswith(
-        f"class Normal has {images} images without defects, which gives {parts}"
+        f"class Normal has {images} image{'s' * (images > 1)} without defects, which gives {parts}"
     )
     assert not (tmp_path / "split.parquet").exists()
 
