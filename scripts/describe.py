@@ -1,8 +1,9 @@
 """Describe a trained network for those who predict with it, see ``predict.py``.
 
-Settings: the training's key, --pixels (JSON), --image-size and --input-size in pixels,
---batch-size, --positive, the label that is positive where it is one of two, and --threshold, the
-probability from which a binary model says that (``null`` without one).
+Settings: the training's key, --packing (JSON, how files become arrays), --pixels (JSON),
+--image-size and --input-size in pixels, --batch-size, --positive, the label that is positive where
+it is one of two, and --threshold, the probability from which a binary model says that (``null``
+without one).
 
 Inputs: the network, the sampling that it was trained on, the table of the packing, and the packed
 images.
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from pulmoscan import command
 from pulmoscan.config.runs import TRAINING
-from pulmoscan.data import labelling, pack, packed, samplings
+from pulmoscan.data import labelling, options, pack, packed, samplings
 from pulmoscan.prediction import description
 from pulmoscan.storage import atomic, code_digest, digests
 from pulmoscan.storage.arrays import NpyFile
@@ -41,6 +42,7 @@ def main(argv: Sequence[str]) -> None:
         labels=labels,
         threshold=arguments.threshold,
         positive=arguments.positive if two and arguments.positive in labels else None,
+        packing=options.read(arguments.packing),
         pixels=arguments.pixels,
         bits=description.bits_in_use(decoded),
         image_size=arguments.image_size,
@@ -65,6 +67,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--sampling", type=Path, required=True)
     parser.add_argument("--decoded", type=Path, required=True, help="table of the packing")
     parser.add_argument("--images", type=Path, required=True, help="packed images")
+    parser.add_argument("--packing", type=json.loads, required=True, help="JSON")
     parser.add_argument("--pixels", type=json.loads, required=True, help="entry of pixels, JSON")
     parser.add_argument("--image-size", type=int, required=True, help="pixels")
     parser.add_argument("--input-size", type=int, required=True, help="pixels")

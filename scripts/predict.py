@@ -2,11 +2,11 @@
 
     python scripts/predict.py --model results/runs/.../model.keras IMAGES [--masks MASKS]
 
-IMAGES and MASKS are PNG files or folders of them; a mask has the name of its image, and is needed
-where the network sees only the lungs or only what is outside them. One row per image: the label
-predicted, the probability of each label, why an image has no prediction (``defect``), and in which
-way it is unlike all that the network was trained on (``warnings``). The exit status is 1 where an
-image has no prediction.
+IMAGES and MASKS are files or folders of PNG, JPEG, TIFF or DICOM; a mask has the name of its image,
+and is needed where the network sees only the lungs or only what is outside them. One row per image:
+the label predicted, the probability of each label, why an image has no prediction (``defect``), and
+in which way it is unlike all that the network was trained on (``warnings``). The exit status is 1
+where an image has no prediction.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pulmoscan import command
 from pulmoscan.backends import backend
+from pulmoscan.data import formats
 from pulmoscan.networks import saved
 from pulmoscan.prediction import description, files, predict
 from pulmoscan.storage import tables
@@ -29,7 +30,7 @@ def main(argv: Sequence[str]) -> None:
     images, left_out = files.find(arguments.images)
     masks, _ = files.find(arguments.masks)
     if not images:
-        raise ValueError(f"no PNG file in {', '.join(map(str, arguments.images))}")
+        raise ValueError(f"no {formats.NAMED} file in {', '.join(map(str, arguments.images))}")
     pairs = files.pair(images, masks)
     with contextlib.redirect_stdout(sys.stderr):  # standard output is the table's
         backend.configure(arguments.threads)
@@ -40,7 +41,7 @@ def main(argv: Sequence[str]) -> None:
     else:
         tables.write(arguments.output, predicted)
     if left_out:
-        print(f"{len(left_out)} files are not PNG: {left_out[0]} first", file=sys.stderr)
+        print(f"{len(left_out)} files are not images: {left_out[0]} first", file=sys.stderr)
     if failed := int((predicted["defect"] != "").sum()):
         raise ValueError(f"{failed} of {len(predicted)} images have no prediction: see defect")
 

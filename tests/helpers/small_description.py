@@ -1,5 +1,6 @@
 """A description of a made-up network, for the tests of predictions."""
 
+from pulmoscan.data.options import Options
 from pulmoscan.prediction.description import Description, Trained
 
 
@@ -10,6 +11,7 @@ def described(trained: Trained, **changed: object) -> Description:
         "threshold": None,
         "positive": None,
         "pixels": {"region": "full"},
+        "packing": Options(),
         "bits": 16,
         "image_size": 32,
         "input_size": 16,

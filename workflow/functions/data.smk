@@ -1,9 +1,12 @@
-"""What the download depends on."""
+"""What the download and the packing depend on."""
+
+from dataclasses import asdict
 
 from pulmoscan.acquire import sources
 from pulmoscan.acquire.listing import digest
 from pulmoscan.acquire.local import content_digest
 from pulmoscan.config.places import OWN
+from pulmoscan.data import options
 
 MANIFEST = own_file("workflow/study/sample_manifest.tsv")
 AUDIT_TABLES = [
@@ -20,6 +23,8 @@ AUDIT_TABLES = [
     "warnings",
     "attributes",
 ]
+# How files become arrays, in training and in prediction.
+PACKING = as_json(asdict(options.of_data_set(config["dataset"])))
 
 
 def own_settings(dataset):

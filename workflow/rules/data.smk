@@ -79,6 +79,7 @@ rule pack:
         *code("scripts/pack.py"),
         program=program("scripts/pack.py"),
         size=config["image_size"],
+        options=PACKING,
     shell:
         r"""
         {params.program:q} \
@@ -87,6 +88,7 @@ rule pack:
             --listed {input.listed:q} \
             --size {params.size} \
             --threads {threads} \
+            --options {params.options:q} \
             --images {output.images:q} \
             --masks {output.masks:q} \
             --decoded {output.decoded:q} \

@@ -126,6 +126,7 @@ rule describe:
     params:
         *code("scripts/describe.py"),
         program=program("scripts/describe.py"),
+        packing=PACKING,
         pixels=variant_pixels,
         image_size=config["image_size"],
         input_size=lambda wildcards: MODELS[wildcards.model].network["input_size"],
@@ -139,6 +140,7 @@ rule describe:
             --sampling {input.sampling:q} \
             --decoded {input.decoded:q} \
             --images {input.images:q} \
+            --packing {params.packing:q} \
             --pixels {params.pixels:q} \
             --image-size {params.image_size} \
             --input-size {params.input_size} \

@@ -80,6 +80,9 @@ def _reference_problems(config: Mapping) -> Iterator[str]:
     yield from _unknown("split", config["split"], config["splits"])
     yield from places.problems(config)
     yield from _zip_problems(config)
+    low, high = config["dataset"]["window"]
+    if not low < high:
+        yield f"config: dataset.window: {low} is not below {high}"
     for name, variant in config["variants"].items():
         for part, known in (("sampling", config["samplings"]), ("pixels", config["pixels"])):
             yield from _unknown(f"variants.{name}.{part}", variant[part], known)

@@ -10,6 +10,7 @@ from pulmoscan.config.models import Model
 from pulmoscan.config.places import OWN
 from pulmoscan.data import samplings
 from pulmoscan.data.layout import POSITIVE
+from pulmoscan.data.options import Options
 
 LISTED = 4  # models that a line names
 
@@ -29,6 +30,7 @@ def lines(
     """
     selected = {name: models[name] for name in dict.fromkeys(runs["model"])}
     yield from _paths(config)
+    yield from _depth(config["dataset"])
     yield from _sizes(config, selected)
     yield from _classes(data)
     yield from _labels(config, list(dict.fromkeys(runs["variant"])), data)
@@ -56,6 +58,11 @@ def _paths(config: Mapping) -> Iterator[str]:
         source = config[key]["source"]
         if config[key][name] and source not in needed:
             yield f"{key}.{name} is not read: {key}.source is {source}, not {' or '.join(needed)}"
+
+
+def _depth(dataset: Mapping) -> Iterator[str]:
+    if dataset["depth"] != "window" and tuple(dataset["window"]) != Options.window:
+        yield f"dataset.window has no effect: dataset.depth is {dataset['depth']}, not window"
 
 
 def _sizes(config: Mapping, selected: Mapping[str, Model]) -> Iterator[str]:

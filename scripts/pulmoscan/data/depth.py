@@ -13,6 +13,7 @@ import numpy as np
 
 from pulmoscan.data.options import Options
 
+IN_USE, ALL = "bits in use", "all bits"  # how the scale of such an image begins
 _USUAL = (8, 10, 12, 14, 16)  # of detectors and displays
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pulmoscan.data import collections, layout, masks, raw_table, unread
+from pulmoscan.data import collections, depth, layout, masks, radiographs, raw_table, unread
 
 COLUMNS = ("image", "class", "defect")
 _WARNING = "warning: "  # such lines are shown on the terminal, the others in the log alone
@@ -85,16 +85,26 @@ def summary(
     forms = images["mask_form"][~images["mask_form"].isin(["", masks.STANDARD])]
     if len(forms):
         yield f"masks that hold other values than 0 and 255: {unread.summary(forms)}"
-    deep = images["bits"][images["mode"].str.endswith("16") & (images["bits"] < 16)]
-    if len(deep):
-        bits = deep.iloc[0]
-        yield f"16-bit images use {bits} bits: 0 to {2**bits - 1} become 0 to 255 ({len(deep):,})"
+    yield from _about_pixels(images)
     warnings = [
         f"{_WARNING}{row.image or row[1]}: {row.warning}" for row in tables["warnings"].itertuples()
     ]
     yield from warnings[:_WARNINGS_NAMED]
     if len(warnings) > _WARNINGS_NAMED:
         yield f"{_WARNING}{len(warnings) - _WARNINGS_NAMED:,} more in {folder}/warnings.tsv"
+
+
+def _about_pixels(images: pd.DataFrame) -> Iterator[str]:
+    scale = images["scale"][images["scale"] != ""]
+    if len(scale):
+        # A window is that of one image.
+        of_data_set = scale.str.startswith((depth.IN_USE, depth.ALL))
+        kinds = scale.where(of_data_set, scale.str.partition(":")[0])
+        yield f"what becomes 0 to 255 in deeper images: {unread.summary(kinds)}"
+    sizes = [images[name].to_numpy() for name in ("mask_width", "mask_height", "width", "height")]
+    scaled = int(radiographs.scaled_masks(*sizes).sum())
+    if scaled:
+        yield f"masks of another size than their image, scaled to it: {scaled:,}"
 
 
 def _about_metadata(images: pd.DataFrame, errors: pd.DataFrame, folder: Path) -> Iterator[str]:

@@ -25,7 +25,18 @@ class Options:
     white_masks: str = "defect"
 
 
-def from_mapping(settings: Mapping[str, Any]) -> Options:
-    """Return the options that JSON holds."""
-    known = {field.name: settings[field.name] for field in fields(Options)}
-    return Options(**known | {"window": tuple(known["window"])})
+NAMES = tuple(field.name for field in fields(Options))
+
+
+def of_data_set(dataset: Mapping[str, Any]) -> Options:
+    """Return the options in the configuration of a data set, but for those without effect."""
+    known = {name: dataset[name] for name in NAMES if name in dataset}
+    if known["depth"] != "window":
+        del known["window"]
+    return read(known)
+
+
+def read(settings: Mapping[str, Any]) -> Options:
+    """Return the options that JSON holds; raise ``TypeError`` for a key that is not one."""
+    window = tuple(settings.get("window", Options.window))
+    return Options(**{**settings, "window": window})

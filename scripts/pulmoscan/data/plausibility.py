@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from pulmoscan.data import masks
 from pulmoscan.data.duplicates import COMPARED
 
 COLUMNS = ("class", "image", "warning")
@@ -53,8 +54,9 @@ def warnings(images: pd.DataFrame, thumbnails: np.ndarray, bits: np.ndarray) -> 
     """Return what does not look right, of images without defects.
 
     Args:
-        images: one row per image with ``class, image, defects, mask_contrast, useful_area,
-            duplicate_group``.
+        images: one row per image with ``class, image, defects, mask_form, mask_contrast,
+            useful_area, duplicate_group``. Nothing is said of masks that show no lungs: those that
+            are not there, and those that are all white on purpose.
         thumbnails: n x ``COMPARED`` x ``COMPARED`` uint8.
         bits: n masks, see `reduced_mask`.
 
@@ -62,6 +64,7 @@ def warnings(images: pd.DataFrame, thumbnails: np.ndarray, bits: np.ndarray) -> 
         A table with the ``COLUMNS``; without an image where a warning is about the class.
     """
     usable = images.assign(row=range(len(images)))[images["defects"] == ""]
+    usable = usable[~usable["mask_form"].isin(["", masks.WHOLE])]
     judged = usable
     rows = []
     for name in sorted(images["class"].unique()):

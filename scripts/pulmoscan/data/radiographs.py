@@ -118,6 +118,15 @@ def read(
     return pair
 
 
+def scaled_masks(
+    mask_width: np.ndarray, mask_height: np.ndarray, width: np.ndarray, height: np.ndarray
+) -> np.ndarray:
+    """Return whether masks have neither the size of their image nor that of the database."""
+    same = (mask_width == width) & (mask_height == height)
+    usual = (mask_width == DATABASE_MASK[0]) & (mask_height == DATABASE_MASK[1])
+    return (mask_width > 0) & (width > 0) & ~same & ~(usual & (width == height))
+
+
 def _read_image(pair: Radiograph, file: images.Image, bits: int, options: Options) -> None:
     header = file.header
     grey, by_bits = _grey(pair, file, bits, options)
@@ -153,7 +162,7 @@ def _grey(
         grey, pair.scale = depth.windowed(grey, options.window)
     elif deep:
         pair.bits = bits if options.depth == "auto" else file.header.depth
-        used = "bits in use" if options.depth == "auto" else "all bits"
+        used = depth.IN_USE if options.depth == "auto" else depth.ALL
         pair.scale = f"{used}: 0 to {(1 << pair.bits) - 1}"
         if pair.bits < file.header.depth:
             pixels = depth.reduced(file.decode(False), pair.bits)

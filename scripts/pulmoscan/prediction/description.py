@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pulmoscan.data import depth, options
+from pulmoscan.data.options import Options
 from pulmoscan.storage import digests, tables
 from pulmoscan.storage.arrays import NpyFile
 
@@ -23,13 +25,15 @@ class Trained:
         images: their number.
         width: smallest and largest width of the files, in pixels.
         height: the same of their height.
-        modes: colour modes of the files, see `png.Header`.
+        formats: formats of the files, see `formats.Header`.
+        modes: colour modes of the files, see the same.
         black: smallest and largest share of black pixels in the packed images, 0..1.
     """
 
     images: int
     width: Sequence[int]
     height: Sequence[int]
+    formats: Sequence[str]
     modes: Sequence[str]
     black: Sequence[float]
 
@@ -44,8 +48,9 @@ class Description:
             with the highest probability is the answer, the first among equals.
         positive: the label of two that sensitivity is about; None: there is none.
         pixels: what it sees of an image, an entry of ``pixels:`` in the configuration.
-        bits: of the 16 bits per channel of some files, those that the data set uses; 16 without
-            such files.
+        packing: how files become packed images.
+        bits: of more than 8 bits per channel of some files, those that the data set uses; 16
+            without such files.
         image_size: width and height of the packed image that this is applied to, in pixels.
         input_size: width and height that the result is scaled to, in pixels; no matter for
             histograms.
@@ -61,6 +66,7 @@ class Description:
     threshold: float | None
     positive: str | None
     pixels: Mapping[str, Any]
+    packing: Options
     bits: int
     image_size: int
     input_size: int
@@ -104,6 +110,7 @@ def trained_on(
         images=len(of_train),
         width=[int(of_train["width"].min()), int(of_train["width"].max())],
         height=[int(of_train["height"].min()), int(of_train["height"].max())],
+        formats=sorted(of_train["format"].unique()),
         modes=sorted(of_train["mode"].unique()),
         black=[round(float(black.min()), 6), round(float(black.max()), 6)],
     )
@@ -115,8 +122,8 @@ def trained_on(
 
 
 def bits_in_use(decoded: pd.DataFrame) -> int:
-    """Return how many of 16 bits per channel the data set uses, 16 without such files."""
-    deep = decoded.loc[decoded["mode"].str.endswith("16"), "bits"]
+    """Return how many bits per channel the data set uses, 16 without files that it scales."""
+    deep = decoded.loc[decoded["scale"].str.startswith(depth.IN_USE), "bits"]
     return int(deep.max()) if len(deep) else 16
 
 
@@ -136,7 +143,11 @@ def read(model: Path) -> Description:
         )
     found = tables.read_json(path, "the rule describe")
     try:
-        description = Description(**{**found, "trained": Trained(**found["trained"])})
+        parts = {
+            "trained": Trained(**found["trained"]),
+            "packing": options.read(found["packing"]),
+        }
+        description = Description(**found | parts)
     except (TypeError, KeyError) as error:
         raise ValueError(
             f"{path} does not describe a network ({error}): remove it and run the rule describe "

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-SUFFIX = ".png"
+from pulmoscan.data import formats
 
 
 @dataclass(frozen=True)
@@ -16,10 +16,11 @@ class Pair:
 
 
 def find(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Return the PNG files that some paths name or hold, in order, and the files left out.
+    """Return the images that some paths name or hold, in order, and the files left out.
 
     Args:
-        paths: files, which are taken whatever their name, and folders, searched with those in them.
+        paths: files, which are taken whatever their name, and folders, searched with those in them:
+            for the suffixes of images, and for DICOM files that have none.
 
     Raises:
         OSError: a path does not exist.
@@ -31,8 +32,9 @@ def find(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
             found.append(path)
         elif path.is_dir():
             held = sorted(file for file in path.rglob("*") if file.is_file())
-            found += [file for file in held if file.suffix.lower() == SUFFIX]
-            left_out += [file for file in held if file.suffix.lower() != SUFFIX]
+            images = {file for file in held if _is_image(file)}
+            found += [file for file in held if file in images]
+            left_out += [file for file in held if file not in images]
         else:
             raise FileNotFoundError(f"no file or folder {path}")
     return list(dict.fromkeys(found)), left_out
@@ -55,3 +57,16 @@ def pair(images: Sequence[Path], masks: Sequence[Path]) -> list[Pair]:
             )
         by_name[mask.stem] = mask
     return [Pair(image, by_name.get(image.stem)) for image in images]
+
+
+def _is_image(file: Path) -> bool:
+    if file.suffix.lower() in formats.SUFFIXES:
+        return True
+    # Archives name DICOM files by numbers with dots, or without.
+    if file.suffix and not file.suffix[1:].isdecimal():
+        return False
+    try:
+        with file.open("rb") as stream:
+            return formats.of(stream.read(formats.START)) == "DICOM"
+    except OSError as error:
+        raise OSError(f"cannot read {file}: {error.strerror}") from error

@@ -1,6 +1,7 @@
 """Predictions of a trained network for files of radiographs, packed as training packed them."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,8 +63,12 @@ def unlike(found: radiographs.Radiograph, trained: Trained) -> list[str]:
     ):
         if not low <= value <= high:
             told.append(f"{name} {value}, trained on {_range(low, high)}")
-    if found.mode not in trained.modes:
-        told.append(f"mode {found.mode}, trained on {', '.join(trained.modes)}")
+    for name, value, known in (
+        ("format", found.format, trained.formats),
+        ("mode", found.mode, trained.modes),
+    ):
+        if value not in known:
+            told.append(f"{name} {value}, trained on {', '.join(known)}")
     low, high = trained.black
     if not low <= round(black, 6) <= high:
         told.append(f"{black:.1%} black, trained on {low:.1%} to {high:.1%}")
@@ -73,6 +78,7 @@ def unlike(found: radiographs.Radiograph, trained: Trained) -> list[str]:
 def _batch(pairs: Sequence[Pair], description: Description, logits: Logits) -> Iterator[list]:
     size = description.image_size
     images, masks = np.zeros((2, len(pairs), size, size), np.uint8)
+    packing = replace(description.packing, masks="required")
     found = [
         radiographs.read(
             _content(pair.image),
@@ -80,6 +86,7 @@ def _batch(pairs: Sequence[Pair], description: Description, logits: Logits) -> I
             image,
             mask,
             description.bits,
+            packing,
         )
         for pair, image, mask in zip(pairs, images, masks, strict=True)
     ]

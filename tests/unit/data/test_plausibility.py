@@ -28,6 +28,7 @@ class Images:
         bits = np.array([plausibility.reduced_mask(mask) for mask in self.masks])
         table = self.table.assign(
             defects="",
+            mask_form="0, 255",
             duplicate_group=None,
             useful_area=[mask.mean() for mask in self.masks],
             mask_contrast=[
@@ -138,8 +139,11 @@ def test_the_summary_says_everything_in_few_lines(tmp_path):
             "class": ["COVID", "COVID", "Normal", "Normal"],
             "defects": ["", "no mask", "", "mask looks inverted: it covers all corners and 71% of"],
             "mask_form": ["0, 1: the brighter is lung", "", "0, 255", "0, 255"],
-            "mode": ["L16", "L16", "L", "L"],
-            "bits": [12, 12, 8, 8],
+            "scale": ["bits in use: 0 to 4095"] * 2 + ["window of the file: 1 to 2", ""],
+            "width": [299, 299, 299, 2000],
+            "height": [299, 299, 299, 1000],
+            "mask_width": [256, 0, 128, 2000],
+            "mask_height": [256, 0, 128, 1000],
             "source": ["SIRM", "unknown", "unknown", "RSNA"],
         }
     )
@@ -164,6 +168,8 @@ def test_the_summary_says_everything_in_few_lines(tmp_path):
     assert lines[1].endswith("images of unknown source: 2")
     assert lines[2] == "warning: metadata of Normal: damaged metadata file: damaged"
     assert "0, 1: the brighter is lung (1)" in lines[3]
-    assert lines[4] == "16-bit images use 12 bits: 0 to 4095 become 0 to 255 (2)"
-    assert lines[5] == "warning: COVID: w"
+    scales = "bits in use: 0 to 4095 (2); window of the file (1)"
+    assert lines[4] == f"what becomes 0 to 255 in deeper images: {scales}"
+    assert lines[5] == "masks of another size than their image, scaled to it: 1"
+    assert lines[6] == "warning: COVID: w"
     assert lines[-1] == f"warning: 2 more in {tmp_path}/warnings.tsv"

@@ -14,6 +14,7 @@ DECODED = pd.DataFrame(
     {
         "width": [299, 299, 300, 1024],
         "height": [299, 280, 299, 768],
+        "format": ["PNG", "DICOM", "PNG", "PNG"],
         "mode": ["L", "RGB", "L", "P"],
         "pixel_sha256": [digit * 64 for digit in "abcd"],
     }
@@ -34,7 +35,12 @@ def described(**changed: object) -> description.Description:
 def test_training_images_alone_say_what_others_should_be_like() -> None:
     trained = described().trained
     assert trained == description.Trained(
-        images=2, width=[299, 300], height=[299, 299], modes=["L"], black=[0.1, 0.6]
+        images=2,
+        width=[299, 300],
+        height=[299, 299],
+        formats=["PNG"],
+        modes=["L"],
+        black=[0.1, 0.6],
     )
 
 
@@ -42,8 +48,9 @@ def test_images_that_a_network_has_seen_are_known_by_their_pixels() -> None:
     assert described().seen == {"train": ["a" * 16, "c" * 16], "validation": ["b" * 16]}
 
 
-def test_the_bits_in_use_are_those_of_the_files_with_sixteen() -> None:
-    decoded = pd.DataFrame({"mode": ["L", "L16", "RGB16"], "bits": [8, 12, 12]})
+def test_the_bits_in_use_are_those_of_the_files_that_they_scale() -> None:
+    scale = ["", "bits in use: 0 to 4095", "window of the file: 1 to 9"]
+    decoded = pd.DataFrame({"scale": scale, "bits": [8, 12, 14]})
     assert description.bits_in_use(decoded) == 12
     assert description.bits_in_use(decoded[:1]) == 16
 

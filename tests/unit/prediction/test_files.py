@@ -15,11 +15,18 @@ def write(folder: Path, *names: str) -> list[Path]:
 
 
 def test_folders_are_searched_and_files_are_taken_as_they_are(tmp_path: Path) -> None:
-    one, two, other = write(tmp_path / "in", "b.png", "deep/a.PNG", "notes.txt")
+    names = ("b.png", "deep/a.PNG", "notes.txt", "IM1", "1.2.840.4711")
+    one, two, other, empty, dicom = write(tmp_path / "in", *names)
+    dicom.write_bytes(bytes(128) + b"DICM")
     (named,) = write(tmp_path, "no-suffix")
     found, left_out = files.find([named, tmp_path / "in", one])
-    assert found == [named, one, two]
-    assert left_out == [other]
+    assert found == [named, dicom, one, two]
+    assert left_out == [empty, other]
+
+
+def test_the_suffixes_of_all_formats_are_found(tmp_path: Path) -> None:
+    written = write(tmp_path, "a.JPEG", "b.jpg", "c.TIF", "d.tiff", "e.dcm", "f.DICOM", "g.jpe")
+    assert files.find([tmp_path]) == (written, [])
 
 
 def test_a_path_that_does_not_exist_is_named(tmp_path: Path) -> None:

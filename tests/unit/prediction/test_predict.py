@@ -11,7 +11,8 @@ from pulmoscan.prediction import predict
 from pulmoscan.prediction.description import Description, Trained
 from pulmoscan.prediction.files import Pair
 
-TRAINED = Trained(images=3, width=[64, 64], height=[64, 64], modes=["L"], black=[0.0, 0.5])
+SIZE = {"width": [64, 64], "height": [64, 64]}
+TRAINED = Trained(images=3, **SIZE, formats=["PNG"], modes=["L"], black=[0.0, 0.5])
 
 
 def described(**changed: object) -> Description:
