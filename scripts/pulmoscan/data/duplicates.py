@@ -8,8 +8,8 @@ correlate at 1 and 0.997, the next pair at 0.958.
 
 Changed means mirrored, inverted, cropped, framed, turned a little, or with other contrast. Such
 pairs look alike to ``lookalikes``, which compares all, and have the same detail once one is laid
-over the other by ``alignment``. Of 800 radiographs and copies of theirs, those of one radiograph
-correlate there at 0.79 or more, those of two at 0.5 or less.
+over the other by ``alignment``. There copies of one radiograph correlate at 0.85 or more, of two at
+0.6 or less, in 800 of them; two of the same patient, taken anew, do at 0.8.
 """
 
 from collections.abc import Callable, Iterator, Sequence
