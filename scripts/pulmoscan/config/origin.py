@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 
-from pulmoscan.acquire import local
+from pulmoscan.acquire import listing, local, own
+from pulmoscan.config import places
+from pulmoscan.data.raw_folder import Database
 
 REPLACE = "replace_results"  # the key with which a user asks for results of other images
 SAMPLED = 100  # files that are looked at where they came from, before all are listed
@@ -29,15 +31,15 @@ def problems(config: Mapping, results: Path = Path("results")) -> list[str]:
         return []
     dataset = config["dataset"]
     made_from, asked = _source(rows[0]["origin"]), dataset["source"]
-    if asked != "local":
+    if asked not in places.OWN:
         if made_from == asked:
             return []
         now = f"dataset.source is {asked}"
     else:
         images = [row for row in rows if "/images/" in row["file"]]
-        if _same_files(images, dataset["path"]):
+        if made_from == "local" and _same_files(images, places.root(dataset)):
             return []
-        there = _listed(dataset["path"])
+        there = _listed(dataset)
         kept = sum((row["file"], row["bytes"]) in there for row in images)
         if not there or kept >= SHARED * len(images):
             return []
@@ -91,13 +93,19 @@ def _size(row: Mapping[str, str]) -> str | None:
         return None
 
 
-def _listed(path: str) -> set[tuple[str, str]]:
-    """Return the path and size of every file of the database at ``path``, nothing if it has none.
+def _listed(dataset: Mapping) -> set[tuple[str, str]]:
+    """Return the path and size of every file of a data set, nothing if it has none.
 
     What is wrong with them is said by the download.
     """
     try:
-        with local.database(path) as found:
-            return {(str(file.path), str(file.size)) for file in found.files}
+        if (found := own.listing(dataset)) is not None:
+            return _sizes(listing.database(found))
+        with local.database(dataset["path"], dataset.get("classes")) as database:
+            return _sizes(database)
     except (OSError, ValueError):
         return set()
+
+
+def _sizes(database: Database) -> set[tuple[str, str]]:
+    return {(str(file.path), str(file.size)) for file in database.files}

@@ -66,7 +66,7 @@ def problems(config: Mapping, results: Path = RESULTS) -> Iterator[str]:
     if dataset["source"] in OWN and not wrong["dataset.path"]:
         key = "dataset.root" if dataset.get("root") else "dataset.path"
         wrong[key] = inside(dataset.get("root") or "", results) if dataset.get("root") else ""
-        wrong[key] = wrong[key] or _around(_root(dataset), results)
+        wrong[key] = wrong[key] or _around(root(dataset), results)
     yield from (f"config: {key}: {reason}" for key, reason in wrong.items() if reason)
 
 
@@ -76,8 +76,11 @@ def linked(config: Mapping, results: Path = RESULTS) -> Iterator[str]:
     That looks at every file, which the jobs of a workflow need not do again. Arguments are those of
     `problems`.
     """
-    for key, name, depth in (("dataset", "path", None), ("weights", "folder", 0)):
-        path = config[key][name]
+    folders = (
+        ("dataset", "path", root(config["dataset"]), None),
+        ("weights", "folder", config["weights"]["folder"], 0),
+    )
+    for key, name, path, depth in folders:
         for place, link in dict(_links(path, depth)).items() if path else ():
             if _within(place, results):
                 yield f"config: {key}.{name}: {link} links to a place that {LIES}"
@@ -126,11 +129,11 @@ def content(path: str | Path, most: int) -> bytes:
     return data
 
 
-def _root(dataset: Mapping) -> str:
-    """Return the folder of the user's own images."""
+def root(dataset: Mapping) -> str:
+    """Return the folder of the user's own images, the zip or nothing where there is none."""
     if dataset["source"] == "table":
         return dataset.get("root") or str(Path(dataset["path"]).parent)
-    return dataset["path"]
+    return dataset["path"] or ""
 
 
 def _unusable(source: str, path: str | None, key: str) -> str:
