@@ -15,7 +15,7 @@ from pulmoscan.data import lookalikes, margins
 
 # Compared at two sizes; at the first, most of what only looks alike drops out in little time.
 _SIDES = (64, 128)
-_LEAST = {64: 0.6, 128: 0.82}  # correlation of the detail
+_LEAST = {64: 0.6, 128: 0.81}  # correlation of the detail
 _LEAST_OF_SMALL = 0.78  # where images are too small for the second size
 _DETAIL = {64: (0.7, 1.5), 128: (1.0, 2.0)}  # standard deviations in pixels: what is between them
 _OUTLINE = (0.7, 4.0)  # the same, of what is laid over each other
