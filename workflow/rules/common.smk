@@ -38,7 +38,7 @@ try:
         check.check_results(config)
     DATA = data_set.read(config["dataset"])
     SELECTED = run_table.select(RUN_TABLE, RUN_FILTER)
-    check.check_runs(config, SELECTED, PUBLISHED_TABLES, DATA.classes)
+    check.check_runs(config, SELECTED, PUBLISHED_TABLES, DATA)
     MODELS = models.resolve(config)
     # Why runs cannot be made for want of masks; the others are made.
     UNSHOWN = data_set.unshown(config, SELECTED, DATA)
@@ -54,7 +54,7 @@ except (ValueError, OSError) as error:
 
 # Once, and not by every job, which reads the Snakefile again.
 if workflow.is_main_process:
-    for line in notices.lines(config, RUNS, MODELS, DATA):
+    for line in notices.lines(config, RUNS, MODELS, DATA, UNSHOWN):
         logger.warning(f"config: {line}")
 
 # A training is a run with a seed. Its patterns are those of paths under results/.

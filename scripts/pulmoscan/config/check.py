@@ -12,8 +12,9 @@ from typing import Any
 import pandas as pd
 
 from pulmoscan import spelling
-from pulmoscan.config import models, names, origin, places, schema, spelled
+from pulmoscan.config import data_set, models, names, origin, places, schema, spelled
 from pulmoscan.config import runs as run_table
+from pulmoscan.config.data_set import DATABASE, DataSet
 from pulmoscan.config.places import OWN
 from pulmoscan.data import layout, samplings, schemes
 from pulmoscan.data.layout import canonical_image
@@ -61,14 +62,14 @@ def check_runs(
     config: Mapping,
     runs: pd.DataFrame,
     tables: Collection[str],
-    classes: Collection[str] = layout.CLASSES,
+    data: DataSet = DATABASE,
 ) -> None:
-    """Check the selected runs against a valid configuration, the published tables and the classes.
+    """Check the selected runs against a valid configuration, the published tables and the data set.
 
     Raises:
         ValueError: with one line per problem, which names the run.
     """
-    _raise([*_run_problems(config, runs, tables, classes)] or _weights_problems(config, runs))
+    _raise([*_run_problems(config, runs, tables, data)] or _weights_problems(config, runs))
 
 
 def _raise(problems: Iterable[str]) -> None:
@@ -179,12 +180,13 @@ def _unknown(key: str, value: str, known: Collection[str]) -> Iterator[str]:
 
 
 def _run_problems(
-    config: Mapping, runs: pd.DataFrame, tables: Collection[str], classes: Collection[str]
+    config: Mapping, runs: pd.DataFrame, tables: Collection[str], data: DataSet
 ) -> Iterator[str]:
     known = models.resolve(config)
     for split in sorted({*runs["split"]} - {config["split"]}):
         yield from _split_problems(config, split)
-    yield from _sampling_problems(config, runs, classes)
+    yield from _sampling_problems(config, runs, data.classes)
+    yield from data_set.split_problems(config, sorted({*runs["split"]}), data)
     for run in runs.itertuples():
         place = f"{config['runs']}: run {run.variant}/{run.model}/unfreeze-{run.unfreeze}"
         missing = False
@@ -201,7 +203,7 @@ def _run_problems(
             if name not in tables:
                 yield f"{place}: no published table {name!r}: there are {', '.join(tables)}"
         if not missing:
-            for problem in _misfits(config, known[run.model], run, classes):
+            for problem in _misfits(config, known[run.model], run, data.classes):
                 yield f"{place}: {problem}"
             tune = known[run.model].tune
             if (

@@ -1,6 +1,6 @@
 """What the configured data set holds, as far as that is known before anything is read."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -8,7 +8,7 @@ import pandas as pd
 from pulmoscan.acquire import local, own
 from pulmoscan.acquire.listing import UNLABELLED, Listing
 from pulmoscan.config import names
-from pulmoscan.data import layout
+from pulmoscan.data import given, layout
 
 SHOWN_WITHOUT_MASK = "full"  # the region
 
@@ -45,6 +45,13 @@ def read(dataset: Mapping, key: str = "dataset") -> DataSet:
         ValueError: it is not what its source says, lacks what the settings name, or has a class
             whose name would be taken for something else.
     """
+    try:
+        return _read(dataset, key)
+    except ValueError as error:
+        raise ValueError(f"config: {error}") from None
+
+
+def _read(dataset: Mapping, key: str) -> DataSet:
     listing = own.listing(dataset, key)
     if listing is None:
         classes = own.classes(dataset, key)
@@ -72,6 +79,38 @@ def _class_problems(classes: list[str]) -> Iterator[str]:
         elif "/" in name or "\\" in name or name.startswith("."):
             yield f"{name!r} cannot be the name of a folder: map it, as in {{{name!r}: another}}"
     yield from names.mixed_up({name: name for name in classes})
+
+
+def split_problems(config: Mapping, names: Collection[str], data: DataSet) -> Iterator[str]:
+    """Yield what splits of the configuration need of a table and do not find there, a line each.
+
+    Args:
+        config: a configuration without problems.
+        names: the splits that are used, of which some may not exist.
+        data: what the data set holds; of the database nothing is said here.
+    """
+    if data.listing is None:
+        return
+    images = pd.DataFrame(
+        [
+            {"image": image.name, "class": image.class_name, given.OWN: "", **image.columns}
+            for image in data.listing.images
+        ]
+    )
+    for name in names:
+        scheme = config["splits"].get(name, {})
+        if scheme.get("group") == "patient" and "patient" not in images:
+            yield (
+                f"config: splits.{name}.group: {data.listing.where} has no column of patients: "
+                "name it in dataset.columns.patient, or let the group be duplicates"
+            )
+        try:
+            if "column" in scheme:
+                given.of_column(images, scheme["column"])
+            if "hold_out" in scheme:
+                given.held_out(images, scheme["hold_out"])
+        except ValueError as error:
+            yield f"config: splits.{name}: {error}"
 
 
 def unshown(config: Mapping, runs: pd.DataFrame, data: DataSet) -> dict[str, str]:

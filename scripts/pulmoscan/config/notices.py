@@ -1,6 +1,7 @@
 """Settings that are right, and do less than they seem to: said once, when the workflow starts."""
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -16,7 +17,11 @@ LISTED = 4  # models that a line names
 
 
 def lines(
-    config: Mapping, runs: pd.DataFrame, models: Mapping[str, Model], data: DataSet = DATABASE
+    config: Mapping,
+    runs: pd.DataFrame,
+    models: Mapping[str, Model],
+    data: DataSet = DATABASE,
+    unshown: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[str]:
     """Yield a line about each setting that has no effect, or less than it seems to have.
 
@@ -27,12 +32,14 @@ def lines(
         runs: the selected runs.
         models: the resolved models.
         data: what the data set holds.
+        unshown: why runs are not made for want of masks, by their name.
     """
     selected = {name: models[name] for name in dict.fromkeys(runs["model"])}
     yield from _paths(config)
     yield from _depth(config["dataset"])
     yield from _sizes(config, selected)
     yield from _classes(data)
+    yield from _masks(unshown)
     yield from _labels(config, list(dict.fromkeys(runs["variant"])), data)
     for name, model in selected.items():
         if model.tune:
@@ -95,7 +102,16 @@ def _classes(data: DataSet) -> Iterator[str]:
     if data.listing is not None and data.listing.left_out:
         left = data.listing.left_out
         named = ", ".join(f"{name} ({count:,})" for name, count in left.items())
-        yield f"dataset.classes leaves out {sum(left.values()):,} images: {named}"
+        count = sum(left.values())
+        yield f"dataset.classes leaves out {count:,} image{'s' * (count != 1)}: {named}"
+
+
+def _masks(unshown: Mapping[str, str]) -> Iterator[str]:
+    """Yield which runs are not made for want of masks."""
+    if unshown:
+        (first, reason), more = next(iter(unshown.items())), len(unshown) - 1
+        are = f"and {more:,} more runs are" if more else "is"
+        yield f"dataset.masks: {first} {are} not made: {reason}"
 
 
 def _labels(config: Mapping, variants: list[str], data: DataSet) -> Iterator[str]:
