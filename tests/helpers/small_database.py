@@ -139,10 +139,12 @@ def audit_arguments(raw: Path, results: Path, on_defect: str = "exclude") -> lis
     return [text for name, value in options.items() for text in (f"--{name}", str(value))]
 
 
-def packed(raw: Path, results: Path, size: int = 256, threads: int = 2) -> Path:
+def packed(
+    raw: Path, results: Path, size: int = 256, threads: int = 2, options: Iterable[str] = ()
+) -> Path:
     """List the files of ``raw``, pack them, and return ``results``."""
     list_files(raw, raw.with_suffix(".tsv"))
-    pack.main(pack_arguments(raw, results, size, threads))
+    pack.main([*pack_arguments(raw, results, size, threads), *options])
     return results
 
 

@@ -1,11 +1,15 @@
 """Images with 16 bits are scaled by the bits that their data set uses."""
 
+import json
+from dataclasses import asdict
+
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
 import small_database as small
-from pulmoscan.data import depth
+from pulmoscan.data import depth, options, radiographs
+from pulmoscan.data.options import Options
 
 
 @pytest.mark.parametrize(
@@ -66,3 +70,49 @@ def test_files_of_8_bits_are_not_scaled(tmp_path):
     assert cv2.resize(small.radiograph(2), (40, 40)).tolist() == (
         np.load(results / "packed/images.npy")[1].tolist()
     )
+
+
+def read(pixels: np.ndarray, **options: object) -> radiographs.Radiograph:
+    arrays = np.zeros((2, 40, 40), np.uint8)
+    chosen = Options(masks="optional", **options)
+    return radiographs.read(small.encoded(pixels), None, *arrays, 12, chosen)
+
+
+def test_depth_full_takes_all_bits_of_the_file():
+    deep = small.radiograph(1).astype(np.uint16) * 256
+    pair = read(deep, depth="full")
+    assert (pair.bits, pair.scale, pair.defects) == (16, "all bits: 0 to 65535", [])
+    assert np.array_equal(pair.image, small.radiograph(1))
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_depth_window_takes_percentiles_of_each_image(colour):
+    grey = small.radiograph(1).astype(np.uint16) * 3 + 4000
+    grey[0, :4] = 65535  # a label, as scanners burn into an image
+    pair = read(np.dstack([grey] * 3) if colour else grey, depth="window", window=(1, 99))
+    low, high = (int(np.percentile(grey, share, method="inverted_cdf")) for share in (1, 99))
+    assert pair.scale == f"percentiles: {low} to {high}"
+    expected = np.clip((grey.astype(float) - low) / (high - low) * 255, 0, 255)
+    assert np.abs(pair.image - expected).max() <= 0.5
+    assert (pair.defects, pair.equal_channels) == ([], colour)
+
+
+def test_files_of_8_bits_have_no_window():
+    pair = read(small.radiograph(1), depth="window")
+    assert (pair.scale, pair.image.tolist()) == ("", small.radiograph(1).tolist())
+
+
+def test_an_image_of_two_values_has_a_window():
+    flat = np.full((40, 40), 700, np.uint16)
+    assert read(flat, depth="window").defects == ["image has one grey level only"]
+    flat[:20] = 900
+    assert read(flat, depth="window").scale == "percentiles: 700 to 900"
+
+
+def test_the_settings_of_the_configuration_are_options_and_those_without_effect_are_left_out():
+    dataset = {"source": "local", "depth": "auto", "window": [5, 95], "shape": "pad"}
+    dataset |= {"white_masks": "whole", "masks": "none"}
+    assert options.of_data_set(dataset) == Options(shape="pad", white_masks="whole", masks="none")
+    assert options.of_data_set(dataset | {"depth": "window"}).window == (5, 95)
+    given = Options(depth="window", window=(5, 95))
+    assert options.read(json.loads(json.dumps(asdict(given)))) == given
