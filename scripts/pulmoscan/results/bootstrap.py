@@ -45,8 +45,14 @@ def interval(
     means = []
     for start in range(0, resamples, BLOCK):
         count = min(BLOCK, resamples - start)
-        drawn = random.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), count)
-        seeds = random.multinomial(trainings, np.full(trainings, 1 / trainings), count) / trainings
-        means.append(np.einsum("rg,tg,rt->r", drawn, sums, seeds, optimize=True) / (drawn @ sizes))
+        of_groups = drawn(len(sizes), count, random)
+        seeds = drawn(trainings, count, random) / trainings
+        of_trainings = np.einsum("rg,tg,rt->r", of_groups, sums, seeds, optimize=True)
+        means.append(of_trainings / (of_groups @ sizes))
     low, high = np.quantile(np.concatenate(means), [0.5 - confidence / 2, 0.5 + confidence / 2])
     return float(low), float(high)
+
+
+def drawn(units: int, count: int, random: np.random.Generator) -> np.ndarray:
+    """Return how often each of some units is drawn in each resample (``count`` x ``units``)."""
+    return random.multinomial(units, np.full(units, 1 / units), count)
