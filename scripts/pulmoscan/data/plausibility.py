@@ -8,6 +8,8 @@ masks exchanged on purpose three in four are found; between patients of much the
 exchange cannot be seen.
 """
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -25,6 +27,7 @@ _SUSPICIOUS = 0.2  # contrast of masks that may belong to another image
 _EXCHANGED = 0.15  # how much better the other mask fits
 _MOST_COMPARED = 4000  # masks; with more suspicious ones the class as a whole is named
 _LARGE = 0.6  # share of the image; 0.47 at most in the same 800
+_OTHER_FORMAT = 0.1  # more of a class than of the others
 _AROUND = np.ones((3, 3), np.uint8)
 
 
@@ -54,7 +57,7 @@ def warnings(images: pd.DataFrame, thumbnails: np.ndarray, bits: np.ndarray) -> 
     """Return what does not look right, of images without defects.
 
     Args:
-        images: one row per image with ``class, image, defects, mask_form, mask_contrast,
+        images: one row per image with ``class, image, format, defects, mask_form, mask_contrast,
             useful_area, duplicate_group``. Nothing is said of masks that show no lungs: those that
             are not there, and those that are all white on purpose.
         thumbnails: n x ``COMPARED`` x ``COMPARED`` uint8.
@@ -64,9 +67,9 @@ def warnings(images: pd.DataFrame, thumbnails: np.ndarray, bits: np.ndarray) -> 
         A table with the ``COLUMNS``; without an image where a warning is about the class.
     """
     usable = images.assign(row=range(len(images)))[images["defects"] == ""]
+    rows = list(_formats(usable))
     usable = usable[~usable["mask_form"].isin(["", masks.WHOLE])]
     judged = usable
-    rows = []
     for name in sorted(images["class"].unique()):
         members = usable[usable["class"] == name]
         warning = _of_class(members["mask_contrast"].dropna())
@@ -83,6 +86,29 @@ def warnings(images: pd.DataFrame, thumbnails: np.ndarray, bits: np.ndarray) -> 
     rows += _equal_masks(usable, bits)
     rows += _exchanged(judged[judged["mask_contrast"] < _SUSPICIOUS], thumbnails, bits)
     return pd.DataFrame(rows, columns=COLUMNS, dtype="str")
+
+
+def _formats(usable: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
+    """Yield a row for each class that has more files of an unusual format than the others have.
+
+    A compression leaves traces, which a network takes for what the class looks like.
+    """
+    usual = usable["format"].mode().tolist()[:1]
+    for name, members in usable.groupby("class"):
+        others = usable[usable["class"] != name]
+        if min(len(members), len(others)) < FEWEST:
+            continue
+        for kind, count in members["format"].value_counts().items():
+            share = (others["format"] == kind).mean()
+            if kind not in usual and count / len(members) > share + _OTHER_FORMAT:
+                told = (
+                    f"{count:,} of {len(members):,} images are {kind}, of other classes {share:.0%}"
+                )
+                yield (
+                    name,
+                    "",
+                    f"{told}: a network can tell the class by the traces of its format",
+                )
 
 
 def _of_class(contrast: pd.Series) -> str | None:

@@ -254,3 +254,37 @@ def test_a_size_is_read_from_any_frame_and_never_beyond_the_file():
     assert jpeg.frame_size(frame(JPEG, marker=0xC3)) == (48, 64)
     assert jpeg.frame_size(b"\xff\xd8") is None
     assert jpeg.frame_size(b"\xff\xd8\xff\xc0" + struct.pack(">H", 3) + b"\0") is None
+
+
+def deflated(pixels: np.ndarray) -> bytes:
+    return cv2.imencode(".tif", pixels, [cv2.IMWRITE_TIFF_COMPRESSION, 8])[1].tobytes()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "file",
+    [
+        make.jpeg(COLOUR, 6, PROGRESSIVE=1),
+        make.tiff(DEEP, ">"),
+        deflated(COLOUR),
+        make.dicom(DEEP, 12, WindowCenter=1500, WindowWidth=2000),
+        make.compressed(GREY, "1.2.840.10008.1.2.5", make.run_lengths(GREY)),
+        make.compressed(GREY, "1.2.840.10008.1.2.4.50", make.jpeg(GREY)),
+    ],
+    ids=["JPEG", "TIFF", "deflated", "DICOM", "run lengths", "JPEG in DICOM"],
+)
+def test_a_damaged_file_is_read_or_refused_and_stops_nothing(file):
+    random = np.random.default_rng(0)
+    refused = 0
+    for _ in range(150):
+        damaged = bytearray(file)
+        for place in random.integers(0, len(file), random.integers(1, 5)):
+            damaged[place] = random.integers(0, 256)
+        if random.random() < 0.3:
+            start, end = sorted(random.integers(0, len(file), 2))
+            del damaged[start:end]
+        pair = read(bytes(damaged), bits=12)
+        unreadable = [defect for defect in pair.defects if defect.startswith("unreadable image: ")]
+        assert pair.image.any() != bool(unreadable) or pair.defects
+        refused += bool(unreadable)
+    assert refused > 30

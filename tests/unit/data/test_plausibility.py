@@ -8,6 +8,7 @@ import small_database as small
 from pulmoscan.data import duplicates, findings, plausibility
 from pulmoscan.phantom import database
 
+FEWEST = plausibility.FEWEST
 COUNT, SIDE = 18, 96
 CLASSES = ("COVID", "Lung_Opacity", "Normal", "Viral Pneumonia")
 
@@ -17,6 +18,7 @@ class Images:
 
     def __init__(self, files: list[tuple[str, str, np.ndarray, np.ndarray]]) -> None:
         self.table = pd.DataFrame([file[:2] for file in files], columns=["class", "image"])
+        self.formats = ["PNG"] * len(files)
         self.images = [cv2.resize(file[2], (SIDE, SIDE)) for file in files]
         self.masks = [
             cv2.resize(file[3], (SIDE, SIDE), interpolation=cv2.INTER_NEAREST) // 255
@@ -28,6 +30,7 @@ class Images:
         bits = np.array([plausibility.reduced_mask(mask) for mask in self.masks])
         table = self.table.assign(
             defects="",
+            format=self.formats[: len(self.table)],
             mask_form="0, 255",
             duplicate_group=None,
             useful_area=[mask.mean() for mask in self.masks],
@@ -67,6 +70,18 @@ def images(folder):
 
 def test_nothing_is_said_of_phantoms(images):
     assert images.warnings() == []
+
+
+def test_a_class_with_files_of_another_format_is_named(images):
+    classes = images.table["class"]
+    first = classes.index[classes == "COVID"][: FEWEST // 2]
+    images.formats = ["JPEG" if row in first else "PNG" for row in range(len(classes))]
+    told = f"{len(first)} of {(classes == 'COVID').sum()} images are JPEG, of other classes 0%"
+    cause = "a network can tell the class by the traces of its format"
+    try:
+        assert images.warnings() == [("COVID", "", f"{told}: {cause}")]
+    finally:
+        images.formats = ["PNG"] * len(classes)
 
 
 def test_real_radiographs_look_as_they_should(real_data, tmp_path):
