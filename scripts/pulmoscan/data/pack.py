@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -70,7 +71,7 @@ def pack(
     cv2.setNumThreads(1)  # the threads are ours: one pair each
     unread = options.masks == "none"
 
-    def work(start: int) -> list[list]:
+    def work(start: int, bits: int) -> list[list]:
         # File by file, then image by image: a processor does one thing faster than two in turn.
         contents = [
             (
@@ -84,7 +85,7 @@ def pack(
         for files_of_pair, image, mask in zip(contents, images, masks, strict=True):
             radiograph = radiographs.read(*files_of_pair, image, mask, bits, options)
             values = [getattr(radiograph, column) for column in COLUMNS]
-            rows.append([*values, radiograph.defects])
+            rows.append([*values, radiograph.defects, radiograph.highest])
         for file, begin, rows_of_file in zip(files, begins, (images, masks), strict=True):
             _write_at(file, begin + start * size**2, rows_of_file)
         return rows
@@ -96,12 +97,22 @@ def pack(
             file.flush()
         begins = [file.tell() for file in files]
         pool = stack.enter_context(ThreadPoolExecutor(threads))
-        bits = depth.of_data_set(pool.map(lambda pair: _highest(raw, pair.image, options), pairs))
-        rows = []
-        for done, block in enumerate(pool.map(work, range(0, len(pairs), BLOCK)), 1):
-            rows += block
-            if done % SYNCED == 0:
-                _sync(files)
+        # The first images tell how many bits the data set uses; where they do not, those that it
+        # scales are packed again. To look at all of them first would take as long each time.
+        guess = depth.of_data_set(_highest(raw, pair.image, options) for pair in pairs[:BLOCK])
+        blocks: dict[int, list[list]] = {}
+        starts = range(0, len(pairs), BLOCK)
+        for bits in (guess, None):
+            if bits is None:
+                highest = {start: max(row[-1] for row in rows) for start, rows in blocks.items()}
+                bits = depth.of_data_set(highest.values())
+                starts = [start for start in starts if highest[start] and bits != guess]
+            packed = pool.map(partial(work, bits=bits), starts)
+            for done, (start, block) in enumerate(zip(starts, packed, strict=True), 1):
+                blocks[start] = block
+                if done % SYNCED == 0:
+                    _sync(files)
+    rows = [row[:-1] for block in blocks.values() for row in block]
     table = pd.DataFrame(rows, columns=[*COLUMNS, "defects"]).astype(COLUMNS)
     table["defects"] = [
         "; ".join(filter(None, [pair.misfiled, *defects]))

@@ -42,6 +42,7 @@ class Radiograph:
         bits: Bits per channel of the image; of a file with more than 8, those in use.
         scale: What became black and white of values that have more than 8 bits, or that the file
             says how to show; "" for others.
+        highest: Of an image that its data set scales, its highest value; 0 for others.
         mean: Mean grey level (0..255) of the image at its stored size.
         sd: Standard deviation (divided by n) of the same.
         pixel_sha256: SHA-256 of the grey pixels (uint8, row by row) at the stored size.
@@ -61,6 +62,7 @@ class Radiograph:
     mask_form: str = ""
     bits: int = 0
     scale: str = ""
+    highest: int = 0
     mean: float = float("nan")
     sd: float = float("nan")
     pixel_sha256: str = ""
@@ -77,8 +79,7 @@ def highest(file: bytes, options: Options = DEFAULTS) -> int:
         if not depth.needs_data_set(image.header.depth, image.table, options):
             return 0
         with image.turn():
-            pixels = image.decode(False)
-        return int(pixels.max() if pixels.ndim == 2 else pixels[..., :3].max())
+            return _highest(image.decode(False))
     except ValueError:
         return 0
 
@@ -161,11 +162,14 @@ def _grey(
         grey, pair.equal_channels = _one_channel(file.decode(False))
         grey, pair.scale = depth.windowed(grey, options.window)
     elif deep:
-        pair.bits = bits if options.depth == "auto" else file.header.depth
+        if options.depth == "auto":
+            pair.bits = min(bits, pair.bits)
         used = depth.IN_USE if options.depth == "auto" else depth.ALL
         pair.scale = f"{used}: 0 to {(1 << pair.bits) - 1}"
-        if pair.bits < file.header.depth:
-            pixels = depth.reduced(file.decode(False), pair.bits)
+        pixels = file.decode(False)
+        pair.highest = _highest(pixels) if options.depth == "auto" else 0
+        if pixels.ndim == 2 or pair.bits < file.header.depth:
+            pixels = depth.reduced(pixels, pair.bits)
             grey, pair.equal_channels = _one_channel(pixels)
         else:
             grey = _grey_of_8_bits(pair, file)
@@ -194,6 +198,10 @@ def _one_channel(pixels: np.ndarray) -> tuple[np.ndarray, bool]:
     if _equal_channels(pixels):
         return pixels[..., 0].copy(), True
     return cv2.cvtColor(np.ascontiguousarray(pixels[..., :3]), cv2.COLOR_BGR2GRAY), False
+
+
+def _highest(pixels: np.ndarray) -> int:
+    return int(pixels.max() if pixels.ndim == 2 else pixels[..., :3].max())
 
 
 def _problems(image: np.ndarray, depth_in_use: str = "") -> list[str]:

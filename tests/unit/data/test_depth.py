@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import small_database as small
+import small_images as make
 from pulmoscan.data import depth, options, radiographs
+from pulmoscan.data import pack as packing
 from pulmoscan.data.options import Options
 
 
@@ -116,3 +118,24 @@ def test_the_settings_of_the_configuration_are_options_and_those_without_effect_
     assert options.of_data_set(dataset | {"depth": "window"}).window == (5, 95)
     given = Options(depth="window", window=(5, 95))
     assert options.read(json.loads(json.dumps(asdict(given)))) == given
+
+
+def test_deep_images_that_come_late_are_packed_with_the_bits_that_all_use(tmp_path, monkeypatch):
+    files = with_depth(lambda grey: grey.astype(np.uint16) * 16)
+    first = "COVID/images/COVID-2.png"
+    files[first] = small.encoded(small.radiograph(1))
+    raw = small.write(tmp_path / "raw", files)
+    at_once = small.packed(raw, tmp_path / "at-once", size=40)
+    monkeypatch.setattr(packing, "BLOCK", 1)
+    late = small.packed(raw, tmp_path / "late", size=40)
+    for name in ("images.npy", "masks.npy", "decoded.parquet"):
+        assert (at_once / "packed" / name).read_bytes() == (late / "packed" / name).read_bytes()
+    assert list(pd.read_parquet(late / "packed/decoded.parquet")["bits"]) == [8] + [12] * 7
+
+
+def test_a_dicom_file_of_fewer_bits_than_the_data_set_uses_keeps_its_own():
+    deep = small.radiograph(1).astype(np.uint16) * 16
+    arrays = np.zeros((2, 40, 40), np.uint8)
+    pair = radiographs.read(make.dicom(deep, 12), None, *arrays, 16, Options(masks="optional"))
+    assert (pair.bits, pair.scale) == (12, "bits in use: 0 to 4095")
+    assert np.array_equal(pair.image, small.radiograph(1))
