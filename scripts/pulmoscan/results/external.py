@@ -5,7 +5,7 @@ decision rule: what is given a label that the set does not have is wrong.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,14 +30,18 @@ from pulmoscan.results.weighted import (
 from pulmoscan.storage import tables
 
 OF_RUN = [name for name in runs.TRAINING if name != "seed"]
+SIDES = (  # number of images and groups, value and interval: of the set, of the run's own images
+    ("images", "groups", "external", "low", "high"),
+    ("internal_images", "internal_groups", "internal", "internal_low", "internal_high"),
+)
+DIFFERENCE = ("difference", "difference_low", "difference_high")
 COLUMNS = [
-    *("set", *OF_RUN, "trainings", "n", "copies", "shared"),
-    *("measure", "label", "class", "images", "groups", "value", "low", "high"),
-    *("internal_images", "internal_groups", "internal", "internal_low", "internal_high"),
-    *("difference", "difference_low", "difference_high", "status", "reason"),
+    *("set", *OF_RUN, "trainings", "n", "copies", "unit", "shared", "measure", "label", "class"),
+    *(*SIDES[0], *SIDES[1], *DIFFERENCE, "status", "reason"),
 ]
-TEXT = ("set", *OF_RUN, "shared", "measure", "label", "class", "status", "reason")
+TEXT = ("set", *OF_RUN, "shared", "measure", "label", "class", "unit", "status", "reason")
 COUNTS = ("trainings", "n", "copies", "images", "groups", "internal_images", "internal_groups")
+PATIENT, GROUP = "patient", "group"  # what images are drawn by
 FEWEST = 5  # groups that an interval is made of, at least
 CONFIDENCE = 0.95
 CELLS = 4_000_000  # weights of images at a time, at most
@@ -65,7 +69,8 @@ def table(
 
     Args:
         external: predictions of the sets, one row per set, training and image: ``set``, the key of
-            a training, ``image, class, label, group, copy_of, predicted, p_<label>...``.
+            a training, ``image, class, label, group, copy_of, predicted, p_<label>...``, and
+            ``patient`` where these are known.
         predictions: gathered predictions of the runs' own images.
         images: ``image, class, duplicate_group`` of the data set trained on, and ``patient`` where
             they are known.
@@ -75,13 +80,14 @@ def table(
 
     Returns:
         One row per set, run, measure and label, with `COLUMNS`. ``n`` are the images predicted
-        without copies of images of the data set trained on, ``copies`` the number of these;
-        ``shared`` the classes that are scored. ``value`` with ``low`` and ``high`` is the measure
-        on ``images`` of the set, ``internal`` the same on the run's own test images of the same
-        classes, each the mean over ``trainings`` (seeds), and ``difference`` external minus
-        internal. ``predicted`` is the share of images of a ``class`` that the run does not know, or
-        of unlabelled ones (""), which is given a label. A run that cannot predict a set has one
-        row, whose ``status`` is ``not_run``.
+        without copies of images of the data set trained on, ``copies`` the number of these, and
+        ``shared`` the classes that are scored. ``external``, with the interval ``low`` to ``high``,
+        is the measure on ``images`` of the set, which are of so many ``groups`` (``unit``: patient
+        or group); ``internal`` is the same on the run's own test images of these classes, each the
+        mean over ``trainings`` (seeds), and ``difference`` external minus internal. ``predicted``
+        is the share of images of a ``class`` that the run does not know, or of unlabelled ones
+        (""), which is given a label. A run that cannot predict a set has one row, whose ``status``
+        is ``not_run``.
     """
     chosen = selection[selection["selected"]].drop_duplicates(OF_RUN)
     own = predictions[predictions["split"] == "test"] if len(predictions) else predictions
@@ -129,6 +135,7 @@ def _scored(external: pd.DataFrame, own: pd.DataFrame, resamples: int) -> Iterat
         "n": external["image"].nunique(),
         "copies": copies,
         "shared": ", ".join(sorted(shared["class"])),
+        "unit": PATIENT if PATIENT in external and external[PATIENT].notna().all() else GROUP,
     }
     here, there = answers(external[known], labels), answers(_of_classes(own, shared), labels)
     found, internal = measures(here), measures(there)
@@ -196,49 +203,57 @@ def _compared(
     internal: Mapping[tuple[str, str], Measure],
     resamples: int,
 ) -> dict[tuple[str, str], dict]:
-    """Return the measures of a set, of the run's own images, and their differences.
+    """Return the measures of a set, those of the run's own images, and their differences."""
+    if not found:
+        return {}
+    trainings = len(here.predicted)
+    values = [_measured(here, found, trainings), _measured(there, internal, trainings)]
+    samples = _resampled([(here, found), (there, internal)], trainings, resamples)
+    rows = {}
+    for key in found:
+        row, drawn, reasons = {}, [], []
+        for side, of in enumerate((found, internal)):
+            if key in of:
+                measure, value = of[key], values[side][key]
+                drawn.append(_varied(samples[side][key], value, measure.enough, side))
+                numbers = (measure.images, measure.groups, value, *_interval(drawn[-1]))
+                row |= dict(zip(SIDES[side], numbers, strict=True))
+                if measure.enough < FEWEST:
+                    whose = ("the set", "its own test images")[side]
+                    reasons.append(f"{measure.enough} groups of {whose}: too few for an interval")
+            elif key[0] != PREDICTED:
+                reasons.append("no test image of its own to compare with")
+        if len(drawn) == len(SIDES):
+            ends = _interval(drawn[0] - drawn[1])
+            differences = (values[0][key] - values[1][key], *ends)
+            row |= dict(zip(DIFFERENCE, differences, strict=True))
+        rows[key] = row | {"reason": "; ".join(reasons)}
+    return rows
+
+
+def _resampled(
+    sides: Sequence[tuple[Answers, Mapping[tuple[str, str], Measure]]],
+    trainings: int,
+    resamples: int,
+) -> list[dict[tuple[str, str], np.ndarray]]:
+    """Return the values of each measure of both sides in all resamples.
 
     Images are drawn on each side by itself, group by group, and trainings for both at once: they
     are the same ones.
     """
-    if not found:
-        return {}
-    trainings = len(here.predicted)
-    sides = {"": (here, found), "internal_": (there, internal)}
-    values = {side: _measured(part, of, trainings) for side, (part, of) in sides.items()}
-    samples = {side: {key: [] for key in of} for side, (_, of) in sides.items()}
-    draws = {side: np.random.default_rng(i) for i, side in enumerate([*sides, "trainings"])}
-    block = max(1, min(bootstrap.BLOCK, CELLS // max(len(here.truth), len(there.truth), 1)))
+    samples = [{key: np.empty(resamples) for key in of} for _, of in sides]
+    *of_images, of_trainings = (np.random.default_rng(i) for i in range(len(sides) + 1))
+    most = max(len(part.truth) for part, _ in sides)
+    block = max(1, min(bootstrap.BLOCK, CELLS // most))
     for start in range(0, resamples, block):
         count = min(block, resamples - start)
-        seeds = bootstrap.drawn(trainings, count, draws["trainings"]) / trainings
-        for side, (part, of) in sides.items():
+        seeds = bootstrap.drawn(trainings, count, of_trainings) / trainings
+        for (part, of), random, values in zip(sides, of_images, samples, strict=True):
             if of:
-                images = bootstrap.drawn(part.units, count, draws[side])[:, part.groups]
+                images = bootstrap.drawn(part.units, count, random)[:, part.groups].astype(float)
                 for key, measure in of.items():
-                    samples[side][key].append(measure(images.astype(float), seeds))
-    rows = {}
-    for key in found:
-        row, drawn, reasons = {}, {}, []
-        for number, (side, (_, of)) in enumerate(sides.items()):
-            if key in of:
-                value, groups_of = values[side][key], of[key].groups
-                drawn[side] = _varied(np.concatenate(samples[side][key]), value, groups_of, number)
-                ends = _interval(drawn[side])
-                name = side.rstrip("_") or "value"
-                row |= {f"{side}images": of[key].images, f"{side}groups": groups_of, name: value}
-                row |= {f"{side}low": ends[0], f"{side}high": ends[1]}
-                if groups_of < FEWEST:
-                    whose = "its own test images" if side else "the set"
-                    reasons.append(f"too few groups of {whose} for an interval ({groups_of})")
-            elif internal is not found and key[0] != PREDICTED:
-                reasons.append("no test image of its own to compare with")
-        if len(drawn) == len(sides):
-            ends = _interval(drawn[""] - drawn["internal_"])
-            row |= {"difference": row["value"] - row["internal"]}
-            row |= {"difference_low": ends[0], "difference_high": ends[1]}
-        rows[key] = row | {"reason": "; ".join(reasons)}
-    return rows
+                    values[key][start : start + count] = measure(images, seeds)
+    return samples
 
 
 def _measured(

@@ -44,7 +44,8 @@ class Answers:
 class Share:
     """The share of some images that is answered in a certain way, as sensitivity is.
 
-    ``images`` are those that it is a share of, ``groups`` those that they are of.
+    ``images`` is the number of images that it is a share of, ``groups`` that of their groups, and
+    ``enough`` the number of groups that decides how well it is known.
     """
 
     def __init__(self, answers: Answers, among: np.ndarray, counted: np.ndarray) -> None:
@@ -52,7 +53,7 @@ class Share:
         self.among = among
         self.counted = counted[:, among].T.astype(float)
         self.images = int(among.sum())
-        self.groups = answers.groups_among(among)
+        self.groups = self.enough = answers.groups_among(among)
 
     def __call__(self, images: np.ndarray, trainings: np.ndarray) -> np.ndarray:
         """Return one value per resample, NaN for one without any of the images.
@@ -69,10 +70,11 @@ class Share:
 class Mean:
     """The plain mean of several shares, such as that of the sensitivities."""
 
-    def __init__(self, parts: Sequence[Share]) -> None:
+    def __init__(self, answers: Answers, parts: Sequence[Share]) -> None:
         self.parts = parts
         self.images = sum(part.images for part in parts)
-        self.groups = min(part.groups for part in parts)  # the interval is no better than its worst
+        self.groups = answers.units
+        self.enough = min(part.enough for part in parts)
 
     def __call__(self, images: np.ndarray, trainings: np.ndarray) -> np.ndarray:
         """Return one value per resample, see `Share`."""
@@ -89,7 +91,8 @@ class Auc:
     def __init__(self, answers: Answers, label: str) -> None:
         positive = answers.truth == label
         self.images = len(positive)
-        self.groups = min(answers.groups_among(positive), answers.groups_among(~positive))
+        self.groups = answers.units
+        self.enough = min(answers.groups_among(positive), answers.groups_among(~positive))
         self.ranked = []  # rows by probability, which have the label, first row of each probability
         for scores in answers.probabilities[:, :, list(answers.labels).index(label)]:
             order = np.argsort(scores, kind="stable")
@@ -134,7 +137,7 @@ def measures(answers: Answers) -> dict[tuple[str, str], Measure]:
         label: Share(answers, answers.truth == label, given[label]) for label in present
     }
     if len(present) > 1:
-        found[BALANCED, ""] = Mean(list(sensitivities.values()))
+        found[BALANCED, ""] = Mean(answers, list(sensitivities.values()))
     for label in answers.labels:
         others = answers.truth != label
         if label in sensitivities:

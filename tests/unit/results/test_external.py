@@ -35,7 +35,7 @@ def test_measures_are_those_of_scikit_learn_averaged_over_seeds() -> None:
     table = scored(rows, own=own)
     assert list(table) == external.COLUMNS
     assert len(table) == 2 + 3 * 3
-    for value, answers in (("value", rows), ("internal", own)):
+    for value, answers in (("external", rows), ("internal", own)):
         of_seeds = [part for _, part in answers.groupby("seed")]
 
         def mean(score, parts=of_seeds):
@@ -57,9 +57,9 @@ def test_measures_are_those_of_scikit_learn_averaged_over_seeds() -> None:
             assert row(table, "auc", label)[value] == mean(
                 lambda part, of=label: roc_auc_score(part["label"] == of, part[f"p_{of}"])
             )
-    assert (table["difference"] == table["value"] - table["internal"]).all()
+    assert (table["difference"] == table["external"] - table["internal"]).all()
     for ends in ("", "internal_", "difference_"):
-        value = table[{"": "value", "internal_": "internal", "difference_": "difference"}[ends]]
+        value = table[{"": "external", "internal_": "internal", "difference_": "difference"}[ends]]
         assert (table[f"{ends}low"] < value).all()
         assert (value < table[f"{ends}high"]).all()
 
@@ -68,7 +68,9 @@ def test_equal_probabilities_count_as_half() -> None:
     rows = small_external.of_set("there", {"COVID": 30, "Normal": 25}, 0.5, seeds=[0])
     rows["p_COVID"] = rows["p_COVID"].round(1)
     auc = row(scored(rows, own=small_external.own(OWN, 0.8, seeds=[0])), "auc", "COVID")
-    assert auc["value"] == pytest.approx(roc_auc_score(rows["label"] == "COVID", rows["p_COVID"]))
+    assert auc["external"] == pytest.approx(
+        roc_auc_score(rows["label"] == "COVID", rows["p_COVID"])
+    )
 
 
 def test_a_label_that_the_set_does_not_have_is_wrong_and_the_own_images_are_of_its_classes() -> (
@@ -79,12 +81,12 @@ def test_a_label_that_the_set_does_not_have_is_wrong_and_the_own_images_are_of_i
     own = small_external.own(OWN, 0.8, random=7)
     table = scored(rows, own=own)
     accuracy = row(table, "accuracy")
-    assert accuracy["value"] == 0
+    assert accuracy["external"] == 0
     assert accuracy["shared"] == "COVID, Normal"
     assert accuracy["internal_images"] == OWN["COVID"] + OWN["Normal"]
     shared = own[own["label"] != "Other"]
     assert accuracy["internal"] == pytest.approx(shared["correct"].mean())
-    assert row(table, "specificity", "Other")["value"] == 0  # all are called it, and none is
+    assert row(table, "specificity", "Other")["external"] == 0  # all are called it, and none is
     assert not ((table["measure"] == "sensitivity") & (table["label"] == "Other")).any()
 
 
@@ -95,16 +97,16 @@ def test_copies_of_training_images_are_counted_and_left_out() -> None:
     accuracy = row(scored(rows), "accuracy")
     assert (accuracy["n"], accuracy["copies"], accuracy["images"]) == (18, 2, 18)
     kept = rows[~copied]
-    assert accuracy["value"] == pytest.approx((kept["label"] == kept["predicted"]).mean())
+    assert accuracy["external"] == pytest.approx((kept["label"] == kept["predicted"]).mean())
 
 
 def test_a_set_of_one_class_gives_its_sensitivity_and_why_not_more() -> None:
     table = scored(small_external.of_set("there", {"COVID": 20}, 0.5))
-    assert row(table, "sensitivity", "COVID")["value"] == row(table, "accuracy")["value"]
+    assert row(table, "sensitivity", "COVID")["external"] == row(table, "accuracy")["external"]
     assert row(table, "sensitivity", "COVID")["internal_images"] == OWN["COVID"]
     for measure in ("specificity", "auc"):
         missing = row(table, measure, "COVID")
-        assert np.isnan(missing["value"])
+        assert np.isnan(missing["external"])
         assert missing["reason"] == "all images of these classes are COVID"
     assert "balanced_accuracy" not in set(table["measure"])
     # How often COVID is not taken for something else can be said.
@@ -117,8 +119,8 @@ def test_an_unlabelled_set_gives_the_shares_of_what_is_predicted() -> None:
     assert set(table["measure"]) == {"predicted"}
     assert list(table["label"]) == list(small_external.LABELS)
     assert (table["n"] == 24).all()
-    assert table["value"].sum() == pytest.approx(1)
-    assert row(table, "predicted", "COVID")["value"] == (rows["predicted"] == "COVID").mean()
+    assert table["external"].sum() == pytest.approx(1)
+    assert row(table, "predicted", "COVID")["external"] == (rows["predicted"] == "COVID").mean()
     assert table[["internal", "difference", "internal_images"]].isna().all(axis=None)
     assert (table["reason"] == "").all()
 
@@ -131,7 +133,7 @@ def test_what_is_predicted_for_a_class_that_the_run_does_not_know() -> None:
     assert (row(table, "accuracy")["shared"], row(table, "accuracy")["n"]) == ("COVID", 32)
     nodules = rows[rows["class"] == "Nodule"]
     said = row(table, "predicted", "Normal", "Nodule")
-    assert (said["images"], said["value"]) == (12, (nodules["predicted"] == "Normal").mean())
+    assert (said["images"], said["external"]) == (12, (nodules["predicted"] == "Normal").mean())
     strange = scored(rows[rows["class"] == "Nodule"])
     reason = row(strange, "accuracy")["reason"]
     assert reason == "the run knows none of the classes of this set"
@@ -211,7 +213,7 @@ def test_the_difference_has_the_interval_of_two_independent_proportions() -> Non
 def test_where_all_answers_are_right_the_interval_still_is_one_of_so_many_patients() -> None:
     rows = small_external.of_set("there", {"COVID": 40}, 1.0, per_group=4)
     found = row(scored(rows, resamples=2000), "sensitivity", "COVID")
-    assert (found["value"], found["groups"]) == (1, 10)
+    assert (found["external"], found["groups"]) == (1, 10)
     assert 0.7 < found["low"] < 0.85  # Clopper and Pearson's end for 10 of 10 is 0.69
     assert found["difference_low"] < found["difference"] < found["difference_high"]
 
@@ -220,8 +222,8 @@ def test_too_few_patients_have_no_interval() -> None:
     rows = small_external.of_set("there", {"COVID": 40}, 0.5, per_group=10)
     found = row(scored(rows), "sensitivity", "COVID")
     assert np.isnan(found[["low", "high", "difference_low", "difference_high"]].astype(float)).all()
-    assert found["difference"] == pytest.approx(found["value"] - found["internal"])
-    assert found["reason"] == "too few groups of the set for an interval (4)"
+    assert found["difference"] == pytest.approx(found["external"] - found["internal"])
+    assert found["reason"] == "4 groups of the set: too few for an interval"
 
 
 def test_seeds_that_do_not_predict_the_same_images_are_refused() -> None:
