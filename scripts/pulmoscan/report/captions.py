@@ -62,6 +62,18 @@ TABLES = {
         "<i>Trainings</i>: those that predict the image; <i>most predicted</i>: the label that "
         "they give it most often."
     ),
+    "external": (
+        "Accuracy on the classes that the set has and the run knows, and its mean over their "
+        "labels (<i>balanced</i>): on the run's own test images of these classes, and on the set. "
+        "<i>Points</i> is the set minus the run's own. Per cent, means over seeds, [95 % interval] "
+        "of a bootstrap over seeds and groups of images: patients, or copies of one radiograph. "
+        "<i>Copies</i> of images of the data set that was trained on are left out."
+    ),
+    "external_measures": (
+        "Every measure, by the run's own decision rule. <i>Predicted</i>: the share of images "
+        "without a label that the run knows which is given this one."
+    ),
+    "external_not_run": "Runs that could not predict a set.",
     # --------------------------------------------------------------------------------- provenance
     "provenance": "What this report was made with.",
     "costs": (
@@ -132,5 +144,10 @@ FIGURES = {
     "regions": (
         "Test accuracy of the same network by what it is shown, lungs, everything else, or the "
         "whole image; one point per training."
+    ),
+    "external": (
+        "Images that are recognised, by label, and images with other labels that are not taken for "
+        "the finding: on the run's own test images, and on the external set, of the same classes, "
+        "with 95 % intervals.{more}"
     ),
 }

@@ -25,7 +25,7 @@ def beside_published(table: pd.DataFrame) -> Figure:
         "published": ("published", "published_low", "published_high", figures.GREY),
         "reproduced": ("reproduced", "low", "high", figures.REFERENCE),
     }
-    return _beside(table, _named(table, _runs(table, table["model"])), series, 0.34)
+    return beside(table, _named(table, _runs(table, table["model"])), series, 0.34)
 
 
 def protocol(table: pd.DataFrame) -> Figure:
@@ -40,7 +40,7 @@ def protocol(table: pd.DataFrame) -> Figure:
         "recommended protocol": (*recommended, figures.REFERENCE),
     }
     # Two staged models may be like the same one.
-    return _beside(table, _named(table, _runs(table, table["recommended_model"])), series, 0.42)
+    return beside(table, _named(table, _runs(table, table["recommended_model"])), series, 0.42)
 
 
 def _runs(table: pd.DataFrame, models: pd.Series) -> pd.Series:
@@ -54,16 +54,17 @@ def _named(table: pd.DataFrame, names: pd.Series) -> pd.Series:
     return names.where(table["split"] == "", table["split"] + ": " + names)
 
 
-def _beside(
+def beside(
     table: pd.DataFrame,
     names: pd.Series,
     series: Mapping[str, tuple[str, str, str, str]],
     height: float,
+    x: str = "accuracy with 95 % interval",
 ) -> Figure:
     """Return a row of points with intervals for each row of a table, ``height`` inches each.
 
     ``series`` gives for each name in the legend the columns of value, lower and upper end, and its
-    colour. A series without any value is left out.
+    colour. A series without any value is left out. ``x`` names the axis.
     """
     table, names = table.iloc[::-1].reset_index(drop=True), names.iloc[::-1]
     figure, axes = figures.empty(1.1 + height * len(table))
@@ -80,7 +81,7 @@ def _beside(
     axis.set_ylim(-0.6, len(table) - 0.4)
     axis.xaxis.set_major_formatter(PERCENT)
     axis.grid(axis="x", color="#e4e8ec")
-    figures.label(axis, x="accuracy with 95 % interval")
+    figures.label(axis, x=x)
     _legend_above(axis)
     return figure
 

@@ -37,6 +37,7 @@ TEXT = frozenset(
         *("image", "image_a", "image_b", "class", "label", "predicted", "most_predicted", "source"),
         *("group", "region", "mode", "error", "expected", "value", "defect", "warning"),
         *("shortfall", "fact", "class_or_set", "key", "rule", "wildcards"),
+        *("set", "shared", "measure", "unit"),
     ]
 )
 THREADS = 8  # files that are compared with their digests at a time, at most
