@@ -5,6 +5,7 @@ compare_runs:       metrics of all trainings            -> tables/runs.tsv
 protocol:           metrics and predictions             -> tables/protocol.tsv
 hardest_images:     predictions of all trainings        -> tables/hardest_images.tsv
 region_differences: the same, and the audit             -> tables/region_differences.tsv
+subgroups:          the same                            -> tables/subgroups.tsv
 source_oracle:      the samplings of the runs           -> tables/source_oracle.tsv, a baseline that never looks at an image
 dataset_facts:      tables of the audit, and resampling -> tables/dataset_facts.tsv
 """
@@ -197,6 +198,40 @@ rule region_differences:
         """
 
 
+rule subgroups:
+    input:
+        selection=rules.selection.output.table,
+        predictions="results/gathered/predictions.parquet",
+        images=rules.audit.output.images,
+    output:
+        table=report(
+            "results/tables/subgroups.tsv",
+            caption="../report/analysis.rst",
+            category="Results",
+            labels={"table": "Parts of the test images"},
+        ),
+    log:
+        "results/logs/subgroups.log",
+    benchmark:
+        "results/benchmarks/subgroups.tsv"
+    conda:
+        "../../envs/pulmoscan.yaml"
+    params:
+        *code("scripts/subgroups.py"),
+        program=program("scripts/subgroups.py"),
+        resamples=config["analysis"]["resamples"],
+    shell:
+        r"""
+        {params.program:q} \
+            --selection {input.selection:q} \
+            --predictions {input.predictions:q} \
+            --images {input.images:q} \
+            --resamples {params.resamples} \
+            --output {output.table:q} \
+            >{log:q} 2>&1
+        """
+
+
 rule source_oracle:
     input:
         samplings=[
@@ -266,6 +301,7 @@ ANALYSES = [
     "protocol",
     "hardest_images",
     "region_differences",
+    "subgroups",
     "source_oracle",
     "dataset_facts",
 ]

@@ -130,6 +130,11 @@ def remarks(images: pd.DataFrame, table: pd.DataFrame, scheme: Mapping[str, Any]
         yield f"warning: no image of {', '.join(untested)} tests: no sensitivity is measured for it"
 
 
+def further(images: pd.DataFrame) -> list[str]:
+    """Return the columns of the audit's images that a table of the user's states."""
+    return list(images.columns[images.columns.get_loc(OWN) + 1 :])
+
+
 def _in_several(rows: pd.DataFrame, column: str) -> int:
     """Return how many values of a column have images in several parts."""
     known = rows[_filled(rows[column])]
@@ -147,7 +152,7 @@ def _have(count: int, noun: str) -> str:
 def _text(images: pd.DataFrame, column: str) -> pd.Series:
     """Return a column as text, "" where it has no value; 3.0 reads as 3."""
     if column not in images:
-        known = ["source", *images.columns[images.columns.get_loc(OWN) + 1 :]]
+        known = ["source", *further(images)]
         rest = len(known) - LISTED
         more = f" and {rest} more" if rest > 0 else ""
         raise ValueError(

@@ -62,25 +62,35 @@ def attributes(images: pd.DataFrame, names: Collection[str]) -> pd.DataFrame:
 
 
 def _counts(images: pd.DataFrame, name: str, classes: list[str]) -> pd.DataFrame:
-    values = images[name]
-    count = values.nunique()
-    if count > SHOWN and pd.api.types.is_numeric_dtype(values):
-        ranges = pd.qcut(values, RANGES, duplicates="drop")
-        labels = values.groupby(ranges, observed=True).agg(["min", "max"])
-        texts = {at: f"{low:g} to {high:g}" for at, low, high in labels.itertuples()}
-        order = [*texts.values(), ""]
-        told = ranges.map(texts).astype("str").where(values.notna(), "")
-    elif count > SHOWN:
-        told = values.notna().map({True: f"{count:,} values", False: ""})
-        order = sorted(told.unique(), reverse=True)
-    else:
-        shown = values.map(lambda value: f"{value:g}" if isinstance(value, float) else str(value))
-        told = shown.str.slice(stop=LONGEST).where(values.notna(), "")
-        order = [*dict.fromkeys(told[values.sort_values().index])]
+    told = categories(images[name])
+    if told is None:
+        count = images[name].nunique()
+        told = images[name].notna().map({True: f"{count:,} values", False: ""})
     table = pd.crosstab(told.to_numpy(), images["class"].to_numpy())
-    table = table.reindex([value for value in order if value in table.index], columns=classes)
+    order = images[name].groupby(told.to_numpy(), sort=False).min().sort_values().index
+    table = table.reindex(order, columns=classes)
     table.columns.name = None
     return table.rename_axis("value").reset_index().assign(column=name)
+
+
+def categories(values: pd.Series) -> pd.Series | None:
+    """Return what a table calls each value: its text, or the range of a number that is one of many.
+
+    Args:
+        values: text or numbers, null where nothing is stated.
+
+    Returns:
+        Text, "" where nothing is stated; None for text with more than `SHOWN` values.
+    """
+    if values.nunique() <= SHOWN:
+        shown = values.map(lambda value: f"{value:g}" if isinstance(value, float) else str(value))
+        return shown.str.slice(stop=LONGEST).where(values.notna(), "")
+    if not pd.api.types.is_numeric_dtype(values):
+        return None
+    ranges = pd.qcut(values, RANGES, duplicates="drop")
+    ends = values.groupby(ranges, observed=True).agg(["min", "max"])
+    texts = {at: f"{low:g} to {high:g}" for at, low, high in ends.itertuples()}
+    return ranges.map(texts).astype("str").where(values.notna(), "")
 
 
 def _aligned(images: pd.Series, listed: pd.DataFrame) -> pd.DataFrame:

@@ -42,14 +42,63 @@ def interval(
     sizes = np.bincount(of_image).astype(float)
     sums = np.stack([np.bincount(of_image, row) for row in np.asarray(values, float)])
     random = np.random.default_rng(seed)
-    means = []
+    found = []
     for start in range(0, resamples, BLOCK):
         count = min(BLOCK, resamples - start)
         of_groups = drawn(len(sizes), count, random)
         seeds = drawn(trainings, count, random) / trainings
         of_trainings = np.einsum("rg,tg,rt->r", of_groups, sums, seeds, optimize=True)
-        means.append(of_trainings / (of_groups @ sizes))
-    low, high = np.quantile(np.concatenate(means), [0.5 - confidence / 2, 0.5 + confidence / 2])
+        found.append(of_trainings / (of_groups @ sizes))
+    return ends(np.concatenate(found), confidence)
+
+
+def means(
+    values: np.ndarray, groups: np.ndarray, parts: np.ndarray, resamples: int, seed: int = 0
+) -> np.ndarray:
+    """Return the means of several parts of the images in each resample.
+
+    All parts are taken from the same draws, so that the difference of two columns is one of means
+    of the same resample.
+
+    Args:
+        values: see `interval`, as ``groups``.
+        groups: see ``values``.
+        parts: parts x images, whether an image belongs to a part.
+        resamples: how often images and trainings are drawn, with replacement.
+        seed: of these draws.
+
+    Returns:
+        resamples x parts, NaN where no image of a part was drawn.
+    """
+    trainings = len(values)
+    _, of_image = np.unique(groups, return_inverse=True)
+    count = int(of_image.max()) + 1
+    sizes = np.stack([np.bincount(of_image, part, count) for part in parts], axis=1)
+    values = np.asarray(values, float)
+    sums = np.stack(
+        [[np.bincount(of_image, row * part, count) for part in parts] for row in values]
+    )
+    random = np.random.default_rng(seed)
+    found = []
+    for start in range(0, resamples, BLOCK):
+        block = min(BLOCK, resamples - start)
+        of_groups = drawn(count, block, random).astype(float)
+        seeds = drawn(trainings, block, random) / trainings
+        total = sum(
+            (of_groups @ of_training.T) * seeds[:, [number]]
+            for number, of_training in enumerate(sums)
+        )
+        images = of_groups @ sizes
+        found.append(np.where(images > 0, total / np.maximum(images, 1), np.nan))
+    return np.concatenate(found)
+
+
+def ends(means: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the percentile interval of what resamples gave, NaN where they gave nothing."""
+    known = means[~np.isnan(means)]
+    if not len(known):
+        return math.nan, math.nan
+    low, high = np.quantile(known, [0.5 - confidence / 2, 0.5 + confidence / 2])
     return float(low), float(high)
 
 
