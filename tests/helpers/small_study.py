@@ -21,6 +21,7 @@ from pulmoscan.results import (
     published,
     region_differences,
     scores,
+    subgroups,
 )
 from pulmoscan.results.selection import selection
 from pulmoscan.storage import tables
@@ -102,7 +103,7 @@ def write(
     results = comparison.Gathered(
         selected, gathered["metrics"], gathered["per_class"], gathered["searches"], resampling
     )
-    written = _described(audit, classes) | {
+    written = _described(audit) | {
         name: comparison.compare(name, figures, results, samplings, SEARCHED)
         for name in figures["table"].unique()
     }
@@ -120,6 +121,9 @@ def write(
         ),
         "region_differences": region_differences.table(
             selected, gathered["predictions"], audit, _regions(), resamples=200
+        ),
+        "subgroups": subgroups.table(
+            selected, gathered["predictions"], audit, ["source"], resamples=200
         ),
         "hardest_images": hardest_images.hardest(gathered["predictions"], audit),
         "resampling": resampling,
@@ -190,7 +194,7 @@ def _write_images(
     tables.write(folder / "audit/images.parquet", audit.drop(columns="split"))
 
 
-def _described(audit: pd.DataFrame, classes: Sequence[str]) -> dict[str, pd.DataFrame]:
+def _described(audit: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The tables of the audit, of facts, and of provenance."""
     functions = ("classes", "modes", "sizes", "sources", "class_by_source", "useful_area")
     found = {name: getattr(describe, name)(audit) for name in (*functions, "intensity")}

@@ -34,7 +34,7 @@ STAGES = (
     *("download", "pack", "audit", "split", "sampling", "resampling", "weights", "features"),
     *("tune", "train", "classify", "describe", "evaluate", "gradcam", "selection"),
     *("gather", "compare", "compare_runs", "protocol", "hardest_images", "source_oracle"),
-    *("region_differences", "dataset_facts", "provenance", "report"),
+    *("region_differences", "subgroups", "dataset_facts", "provenance", "report"),
 )
 GIVE_UP = 300  # starts without an end
 

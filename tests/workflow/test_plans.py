@@ -79,7 +79,7 @@ def test_a_run_on_another_split_trains_alone(with_splits):
         # What lists all splits or runs.
         *("resampling", "source_oracle", "dataset_facts", "selection"),
         *("gather", "gather_explained", "gather_table", "compare", "compare_runs", "protocol"),
-        *("hardest_images", "region_differences"),
+        *("hardest_images", "region_differences", "subgroups"),
     }
 
 

@@ -17,6 +17,7 @@ OF_ALL = {
     "protocol",
     "hardest_images",
     "region_differences",
+    "subgroups",
 }  # one table from gathered ones each
 AFTER_METRICS = {"gather", "gather_table", "compare"} | OF_ALL
 AFTER_GRADCAM = {"gather_explained"}
@@ -95,6 +96,7 @@ def code(finished, copied, tmp_path_factory):
         ("protocol", {"protocol"}),
         ("hardest_images", {"hardest_images"}),
         ("region_differences", {"region_differences"}),
+        ("subgroups", {"subgroups"}),
         ("source_oracle", {"source_oracle"}),
         ("dataset_facts", {"dataset_facts"}),
         ("provenance", set()),
@@ -124,7 +126,7 @@ def code(finished, copied, tmp_path_factory):
             "pulmoscan/results/published",
             {"compare", "compare_runs", "protocol", "dataset_facts"},
         ),
-        ("pulmoscan/results/bootstrap", {"region_differences"}),
+        ("pulmoscan/results/bootstrap", {"region_differences", "subgroups"}),
         ("pulmoscan/results/source_oracle", {"source_oracle"}),
         ("pulmoscan/results/dataset_facts", {"dataset_facts"}),
         ("pulmoscan/results/provenance", set()),

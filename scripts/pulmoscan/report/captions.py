@@ -56,6 +56,12 @@ TABLES = {
         "trainings that both have, with its standard deviation between them. The 95 % interval is "
         "that of a bootstrap over trainings and groups of images that show one radiograph."
     ),
+    "subgroups": (
+        "Test images by what is stated of them. Within a <i>label</i>, accuracy is the share of "
+        "its images that are recognised. <i>Difference</i>: from the rest of the images of that "
+        "label, where both are five or more. The 95 % intervals are those of a bootstrap over "
+        "trainings and groups of images."
+    ),
     "hardest_images": (
         "Validation and test images by the share of trainings that predict them wrongly, one row "
         "per expected label. "

@@ -112,6 +112,30 @@ def region_difference(row: pd.Series, sampling: bool = False, split: bool = Fals
     )
 
 
+def subgroup(row: pd.Series) -> str:
+    """Return how a part of the test images differs from the rest, in words.
+
+    Args:
+        row: of ``tables/subgroups.tsv``, with a difference.
+
+    Example:
+        >>> row = {"model": "lenet5", "unfreeze": "all", "variant": "full", "column": "sex"}
+        >>> row |= {"value": "F", "label": "COVID", "images": 40, "accuracy": 0.6}
+        >>> row |= {"accuracy_rest": 0.8, "difference": -0.2}
+        >>> row |= {"difference_low": -0.3, "difference_high": -0.1}
+        >>> subgroup(pd.Series(row)).partition(",")[0]
+        'lenet5/full: of 40 images of COVID with sex F'
+    """
+    label = "" if row["label"] == "all" else f" of {row['label']}"
+    low, high = (100 * row[f"difference_{end}"] for end in ("low", "high"))
+    return (
+        f"{row['model']}/{row['variant']}: of {counted(int(row['images']), 'image')}{label} "
+        f"with {row['column']} {row['value']}, {100 * row['accuracy']:.1f} % are recognised, of "
+        f"the rest {100 * row['accuracy_rest']:.1f} %: {100 * abs(row['difference']):.1f} points "
+        f"{'more' if row['difference'] > 0 else 'fewer'} [{low:+.1f}, {high:+.1f}]."
+    )
+
+
 def stages(rows: pd.DataFrame) -> str:
     """Return how one network was trained, as in ``9 epochs at 0.001, cached``.
 

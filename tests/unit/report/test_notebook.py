@@ -73,7 +73,17 @@ def test_headings_are_not_numbered_by_hand_and_have_an_anchor_each():
 def test_anchors_that_others_may_link_to():
     assert [
         *("data", "files", "area", "classes", "sources", "defects", "levels", "means"),
-        *("resampling", "synthesis", "runs", "hardest", "trained", "protocol", "size", "heads"),
+        *(
+            "resampling",
+            "synthesis",
+            "runs",
+            "hardest",
+            "subgroups",
+            "trained",
+            "protocol",
+            "size",
+            "heads",
+        ),
         *("vgg16", "gradcam", "binary", "augmentation", "more", "enhancement", "three"),
         *("region", "elsewhere", "wrong", "provenance"),
     ] == ANCHORS

@@ -10,6 +10,7 @@ import pandas as pd
 from pulmoscan.report import figures, page, result_figures, sentences
 from pulmoscan.report.captions import TABLES
 from pulmoscan.report.study import Study
+from pulmoscan.results.subgroups import ALL
 
 FIRST = 20  # rows that are shown at once
 MOST = 100  # rows that are shown at all
@@ -78,6 +79,28 @@ def region_differences(study: Study) -> str:
     )
     items = "".join(f"<li>{page.escaped(sentence)}</li>" for sentence in said[:SAID])
     return f"<ul>{items}</ul>" + figure + _listed(shown, "region_differences")
+
+
+def subgroups(study: Study) -> str:
+    """Return on which parts of the test images networks do better or worse, in words first."""
+    rows = study.table("subgroups")
+    compared = rows[rows["difference"].notna()]
+    if not len(compared):
+        return page.note("No part of the test images is large enough to be compared with the rest.")
+    # Of all labels together, a part may differ by its mix of them alone.
+    within = compared[compared["label"] != ALL]
+    told = within[(within["difference_low"] > 0) | (within["difference_high"] < 0)]
+    told = told.iloc[told["difference"].abs().argsort()[::-1]]
+    items = "".join(
+        f"<li>{page.escaped(sentences.subgroup(row))}</li>" for _, row in told.head(SAID).iterrows()
+    )
+    note = page.note(
+        f"Of {sentences.counted(len(within), 'comparison')} within a label, "
+        f"{len(told):,} {'has an interval' if len(told) == 1 else 'have intervals'} without zero; "
+        f"by chance alone about {0.05 * len(within):.0f} would. A part may differ in more than what names it."
+    )
+    shown = rows.rename(columns={"split": "split_name"})
+    return note + (f"<ul>{items}</ul>" if items else "") + _listed(shown, "subgroups")
 
 
 def _listed(rows: pd.DataFrame, name: str) -> str:

@@ -112,3 +112,19 @@ def test_numbers_are_written_as_their_column_says():
     rows = pd.DataFrame({"share_wrong": [0.5], "trainings": [9], "ece": [0.01], "share": ["x"]})
     formats = analysis.formats_of(rows)
     assert formats == {"share_wrong": page.share, "trainings": page.count, "ece": page.plain}
+
+
+def test_parts_that_differ_are_put_into_words(changed):
+    row = {"split": "grouped", "model": "net", "unfreeze": "0", "variant": "full", "trainings": 2}
+    row |= {"column": "sex", "value": "F", "label": "COVID", "images": 40, "accuracy": 0.6}
+    row |= {"low": 0.5, "high": 0.7, "accuracy_rest": 0.8, "difference": -0.2}
+    row |= {"difference_low": -0.3, "difference_high": -0.1}
+    rows = [row, row | {"label": "all"}, row | {"value": "M", "difference_high": 0.1}]
+    changed._tables["subgroups"] = pd.DataFrame(rows)
+    html = analysis.subgroups(changed)
+    assert "Of 2 comparisons within a label, 1 has an interval without zero" in html
+    assert html.count("<li>") == 1
+    assert "net/full: of 40 images of COVID with sex F, 60.0 % are recognised, of the rest" in html
+    assert "80.0 %: 20.0 points fewer [-30.0, -10.0]." in html
+    changed._tables["subgroups"] = pd.DataFrame(rows).assign(difference=float("nan"))
+    assert "No part of the test images is large enough" in analysis.subgroups(changed)
