@@ -97,7 +97,8 @@ def subgroups(study: Study) -> str:
     note = page.note(
         f"Of {sentences.counted(len(within), 'comparison')} within a label, "
         f"{len(told):,} {'has an interval' if len(told) == 1 else 'have intervals'} without zero; "
-        f"by chance alone about {0.05 * len(within):.0f} would. A part may differ in more than what names it."
+        f"by chance alone about {0.05 * len(within):.0f} would. A part may differ in more than "
+        "what names it."
     )
     shown = rows.rename(columns={"split": "split_name"})
     return note + (f"<ul>{items}</ul>" if items else "") + _listed(shown, "subgroups")
