@@ -33,9 +33,12 @@ ONE_LABEL = (
 
 
 def elsewhere(study: Study) -> str:
-    """Return what the runs make of the external sets in words, as a figure and in tables."""
+    """Return what the runs make of the external sets in words, as a figure and in tables.
+
+    Nothing without any set.
+    """
     if not study.config.get("external"):
-        return page.note("No external test set is configured.")
+        return ""
     rows = study.table("external")
     several = rows["split_name"].nunique() > 1
     rows["run"] = [

@@ -42,8 +42,8 @@ def said(html: str) -> list[str]:
     return re.findall(r"<li>([^<]*)</li>", html)
 
 
-def test_a_study_without_external_sets_says_so(study):
-    assert "No external test set" in external.elsewhere(study)
+def test_a_study_without_external_sets_says_nothing_of_them(study):
+    assert external.elsewhere(study) == ""
 
 
 def test_what_is_recognised_and_taken_for_the_finding_is_said_drawn_and_listed(changed):
