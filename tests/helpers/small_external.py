@@ -88,8 +88,9 @@ def audit(counts: Mapping[str, int], *, prefix: str = "own", per_group: int = 1)
 
 
 def selection(*runs: Mapping[str, str], reason: str = "") -> pd.DataFrame:
-    """Return a selection of runs with the seeds 0 and 1."""
+    """Return a selection of runs with the seeds 0 and 1; ``cv-1`` is a fold of the split ``cv``."""
     rows = [RUN | dict(run) for run in runs or ({},)]
     table = pd.DataFrame(rows).merge(pd.DataFrame({"seed": [0, 1]}), how="cross")
     status = "not_run" if reason else "run"
-    return table.assign(split="grouped", selected=True, status=status, reason=reason)
+    split = table["split_name"].str.removesuffix("-1").str.removesuffix("-2")
+    return table.assign(split=split, selected=True, status=status, reason=reason)

@@ -4,8 +4,7 @@ Both are scored on the same classes, those that the set has and the run knows, a
 decision rule: what is given a label that the set does not have is wrong.
 """
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,32 +18,47 @@ from pulmoscan.results.selection import NOT_RUN, RUN
 from pulmoscan.results.weighted import (
     ACCURACY,
     AUC,
+    FEWEST,
     PREDICTED,
     SENSITIVITY,
     SPECIFICITY,
     Answers,
+    Key,
     Measure,
     Share,
+    measured,
     measures,
+    resampled,
+    varied,
 )
 from pulmoscan.storage import tables
 
-OF_RUN = [name for name in runs.TRAINING if name != "seed"]
+OF_RUN = runs.KEY
 SIDES = (  # number of images and groups, value and interval: of the set, of the run's own images
     ("images", "groups", "external", "low", "high"),
     ("internal_images", "internal_groups", "internal", "internal_low", "internal_high"),
 )
 DIFFERENCE = ("difference", "difference_low", "difference_high")
 COLUMNS = [
-    *("set", *OF_RUN, "trainings", "n", "copies", "unit", "shared", "measure", "label", "class"),
+    *(
+        "set",
+        *OF_RUN,
+        "folds",
+        "seeds",
+        "n",
+        "copies",
+        "unit",
+        "shared",
+        "measure",
+        "label",
+        "class",
+    ),
     *(*SIDES[0], *SIDES[1], *DIFFERENCE, "status", "reason"),
 ]
 TEXT = ("set", *OF_RUN, "shared", "measure", "label", "class", "unit", "status", "reason")
-COUNTS = ("trainings", "n", "copies", "images", "groups", "internal_images", "internal_groups")
+COUNTS = ("folds", "seeds", "n", "copies", "images", "groups", "internal_images", "internal_groups")
 PATIENT, GROUP = "patient", "group"  # what images are drawn by
-FEWEST = 5  # groups that an interval is made of, at least
-CONFIDENCE = 0.95
-CELLS = 4_000_000  # weights of images at a time, at most
+NETWORK = ["split_name", "seed"]  # of one that predicts a set
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -52,7 +66,7 @@ def read(path: Path) -> pd.DataFrame:
 
     Raises ``OSError`` or ``ValueError`` for a file that is missing or damaged.
     """
-    text = ["set", *OF_RUN, "image", "class", "group", "predicted"]
+    text = ["set", "split_name", *runs.NAME, "image", "class", "group", "predicted"]
     others = ["seed", "label", "copy_of"]
     return tables.read(path, "gather_external", text, others=others)
 
@@ -83,24 +97,28 @@ def table(
         without copies of images of the data set trained on, ``copies`` the number of these, and
         ``shared`` the classes that are scored. ``external``, with the interval ``low`` to ``high``,
         is the measure on ``images`` of the set, which are of so many ``groups`` (``unit``: patient
-        or group); ``internal`` is the same on the run's own test images of these classes, each the
-        mean over ``trainings`` (seeds), and ``difference`` external minus internal. ``predicted``
+        or group); ``internal`` is the same on the run's own test images of these classes, and
+        ``difference`` external minus internal. They are means over ``seeds``. With ``folds`` the
+        networks of all predict the set, and the test images of all are one test set. ``predicted``
         is the share of images of a ``class`` that the run does not know, or of unlabelled ones
         (""), which is given a label. A run that cannot predict a set has one row, whose ``status``
         is ``not_run``.
     """
-    chosen = selection[selection["selected"]].drop_duplicates(OF_RUN)
-    own = predictions[predictions["split"] == "test"] if len(predictions) else predictions
-    own = own.merge(_internal(images), on="image") if len(own) else own
-    of_sets = dict(iter(external.groupby(["set", *OF_RUN], sort=False))) if len(external) else {}
-    of_runs = dict(iter(own.groupby(OF_RUN, sort=False))) if len(own) else {}
+    names = selection[["split_name", "split"]].drop_duplicates()
+    own = predictions.iloc[:0]
+    if len(predictions):
+        own = predictions[predictions["split"] == "test"].drop(columns="split")
+        own = own.merge(_internal(images), on="image").merge(names, on="split_name")
+    of_sets = _by(["set", *OF_RUN], external.merge(names, on="split_name"))
+    of_runs = _by(OF_RUN, own)
     rows = []
     for name, reasons in unpredicted.items():
-        for run in chosen.itertuples():
-            key = tuple(getattr(run, column) for column in OF_RUN)
+        for key, run in selection[selection["selected"]].groupby(OF_RUN, sort=False):
             known = dict(zip(["set", *OF_RUN], (name, *key), strict=True)) | {"status": RUN}
             answers = of_sets.get((name, *key))
-            why = run.reason or reasons.get(f"{run.model}/{run.variant}", "")
+            _, model, _, variant = key
+            unmade = "; ".join(run["reason"].unique()) if (run["status"] != RUN).all() else ""
+            why = unmade or reasons.get(f"{model}/{variant}", "")
             if why or answers is None or key not in of_runs:
                 why = why or "there is no image of it that this run could predict"
                 rows.append(known | {"status": NOT_RUN, "reason": why})
@@ -117,6 +135,10 @@ def _internal(images: pd.DataFrame) -> pd.DataFrame:
     return images[["image", "class"]].assign(group=groups.together(images, kind))
 
 
+def _by(key: list[str], rows: pd.DataFrame) -> dict[tuple, pd.DataFrame]:
+    return dict(iter(rows.groupby(key, sort=False))) if len(rows) else {}
+
+
 def _scored(external: pd.DataFrame, own: pd.DataFrame, resamples: int) -> Iterator[dict]:
     """Yield the rows of one set and run, without their key."""
     copy = external["copy_of"].notna()
@@ -131,36 +153,33 @@ def _scored(external: pd.DataFrame, own: pd.DataFrame, resamples: int) -> Iterat
     known = external["label"].notna()
     shared = external.loc[known, ["class", "label"]].drop_duplicates()
     common = {
-        "trainings": len(seeds),
+        "folds": own["split_name"].nunique(),
+        "seeds": len(seeds),
         "n": external["image"].nunique(),
         "copies": copies,
         "shared": ", ".join(sorted(shared["class"])),
         "unit": PATIENT if PATIENT in external and external[PATIENT].notna().all() else GROUP,
     }
-    here, there = answers(external[known], labels), answers(_of_classes(own, shared), labels)
-    found, internal = measures(here), measures(there)
-    lacking = {
-        (measure, label): f"all images of these classes are {label}"
-        for measure in (SPECIFICITY, AUC)
-        for label in set(shared["label"])
-        if (measure, label) not in found
-    }
-    if not found and (external["class"] != "").any():
-        lacking[ACCURACY, ""] = "the run knows none of the classes of this set"
-    for (measure, label), row in _compared(here, found, there, internal, resamples).items():
+    here = answers(external[known], labels, NETWORK)
+    there = answers(_of_classes(own, shared), labels, ["seed"])
+    found = measures(here)
+    for (measure, label), row in _compared(here, found, there, resamples).items():
         yield common | {"measure": measure, "label": label} | row
-        for (other, of), reason in lacking.items():
-            if measure == SENSITIVITY and of == label:
-                yield common | {"measure": other, "label": of, "reason": reason}
-    if (reason := lacking.get((ACCURACY, ""))) and len(external):
+        if measure == SENSITIVITY and (SPECIFICITY, label) not in found:
+            reason = f"all images of these classes are {label}"
+            for other in (SPECIFICITY, AUC):
+                yield common | {"measure": other, "label": label, "reason": reason}
+    if not found and (external["class"] != "").any():
+        reason = "the run knows none of the classes of this set"
         yield common | {"measure": ACCURACY, "reason": reason}
     for name, part in external[~known].groupby("class"):
-        given = answers(part, labels)
+        given = answers(part, labels, NETWORK)
+        everything = np.ones(len(given.truth), bool)
         shares = {
-            (PREDICTED, label): Share(given, given.truth != label, given.predicted == label)
+            (PREDICTED, label): Share(given, everything, given.predicted == label)
             for label in labels
         }
-        for (measure, label), row in _compared(given, shares, given, {}, resamples).items():
+        for (measure, label), row in _compared(given, shares, None, resamples).items():
             yield common | {"measure": measure, "label": label, "class": name} | row
 
 
@@ -175,15 +194,16 @@ def _of_classes(own: pd.DataFrame, shared: pd.DataFrame) -> pd.DataFrame:
     return own[of_class | own["label"].isin(called)] if pairs else own.iloc[:0]
 
 
-def answers(rows: pd.DataFrame, labels: list[str]) -> Answers:
-    """Return the predictions of one run, one row per seed and image, as arrays.
+def answers(rows: pd.DataFrame, labels: list[str], training: list[str]) -> Answers:
+    """Return the predictions of one run, one row per training and image, as arrays.
 
-    Raises ``ValueError`` where not every seed has the same images.
+    ``training`` are the columns that tell trainings apart, in their order. Raises ``ValueError``
+    where not all of them have the same images.
     """
-    rows = rows.sort_values(["seed", "image"], kind="stable")
-    trainings, images = rows["seed"].nunique(), rows["image"].nunique()
+    rows = rows.sort_values([*training, "image"], kind="stable")
+    trainings, images = len(rows[training].drop_duplicates()), rows["image"].nunique()
     if len(rows) != trainings * images:
-        raise ValueError("the seeds of a run do not predict the same images: run gather again")
+        raise ValueError("the trainings of a run do not predict the same images: run gather again")
     shape = (trainings, images)
     first = rows.head(images)
     probabilities = rows[[PREFIX + label for label in labels]].to_numpy(float)
@@ -197,91 +217,41 @@ def answers(rows: pd.DataFrame, labels: list[str]) -> Answers:
 
 
 def _compared(
-    here: Answers,
-    found: Mapping[tuple[str, str], Measure],
-    there: Answers,
-    internal: Mapping[tuple[str, str], Measure],
-    resamples: int,
-) -> dict[tuple[str, str], dict]:
-    """Return the measures of a set, those of the run's own images, and their differences."""
+    here: Answers, found: Mapping[Key, Measure], there: Answers | None, resamples: int
+) -> dict[Key, dict]:
+    """Return the measures of a set, those of the run's own images, and their differences.
+
+    Args:
+        here: the answers about the set; their trainings are those of the first fold, of the second,
+            and so on, each with all seeds.
+        found: what is measured of them.
+        there: the answers about the run's own images, one training per seed; None for nothing.
+        resamples: of the bootstrap.
+    """
     if not found:
         return {}
-    trainings = len(here.predicted)
-    values = [_measured(here, found, trainings), _measured(there, internal, trainings)]
-    samples = _resampled([(here, found), (there, internal)], trainings, resamples)
+    internal = measures(there) if there else {}
+    sides = [(here, found), (there, internal)] if internal else [(here, found)]
+    values = [measured(*side) for side in sides]
+    samples = resampled(sides, len(sides[-1][0].predicted), resamples)
     rows = {}
     for key in found:
         row, drawn, reasons = {}, [], []
-        for side, of in enumerate((found, internal)):
+        for side, (_, of) in enumerate(sides):
             if key in of:
                 measure, value = of[key], values[side][key]
-                drawn.append(_varied(samples[side][key], value, measure.enough, side))
-                numbers = (measure.images, measure.groups, value, *_interval(drawn[-1]))
+                drawn.append(varied(samples[side][key], value, measure.enough, side))
+                ends = bootstrap.ends(drawn[-1])
+                numbers = (measure.images, measure.groups, value, *ends)
                 row |= dict(zip(SIDES[side], numbers, strict=True))
                 if measure.enough < FEWEST:
                     whose = ("the set", "its own test images")[side]
                     reasons.append(f"{measure.enough} groups of {whose}: too few for an interval")
-            elif key[0] != PREDICTED:
-                reasons.append("no test image of its own to compare with")
         if len(drawn) == len(SIDES):
-            ends = _interval(drawn[0] - drawn[1])
+            ends = bootstrap.ends(drawn[0] - drawn[1])
             differences = (values[0][key] - values[1][key], *ends)
             row |= dict(zip(DIFFERENCE, differences, strict=True))
+        elif there:
+            reasons.append("no test image of its own to compare with")
         rows[key] = row | {"reason": "; ".join(reasons)}
     return rows
-
-
-def _resampled(
-    sides: Sequence[tuple[Answers, Mapping[tuple[str, str], Measure]]],
-    trainings: int,
-    resamples: int,
-) -> list[dict[tuple[str, str], np.ndarray]]:
-    """Return the values of each measure of both sides in all resamples.
-
-    Images are drawn on each side by itself, group by group, and trainings for both at once: they
-    are the same ones.
-    """
-    samples = [{key: np.empty(resamples) for key in of} for _, of in sides]
-    *of_images, of_trainings = (np.random.default_rng(i) for i in range(len(sides) + 1))
-    most = max(len(part.truth) for part, _ in sides)
-    block = max(1, min(bootstrap.BLOCK, CELLS // most))
-    for start in range(0, resamples, block):
-        count = min(block, resamples - start)
-        seeds = bootstrap.drawn(trainings, count, of_trainings) / trainings
-        for (part, of), random, values in zip(sides, of_images, samples, strict=True):
-            if of:
-                images = bootstrap.drawn(part.units, count, random)[:, part.groups].astype(float)
-                for key, measure in of.items():
-                    values[key][start : start + count] = measure(images, seeds)
-    return samples
-
-
-def _measured(
-    part: Answers, of: Mapping[tuple[str, str], Measure], trainings: int
-) -> dict[tuple[str, str], float]:
-    images, seeds = np.ones((1, len(part.truth))), np.full((1, trainings), 1 / trainings)
-    return {key: measure(images, seeds).item() for key, measure in of.items()}
-
-
-def _varied(samples: np.ndarray, value: float, groups_of: int, seed: int) -> np.ndarray:
-    """Return the values of resamples, NaN of too few groups.
-
-    Where all are alike, as where every answer is right, the bootstrap would be certain of what it
-    saw. Then they are drawn from what Jeffreys' prior makes of as many right and wrong groups
-    (Brown, Cai and DasGupta 2001, "Interval estimation for a binomial proportion").
-    """
-    if groups_of < FEWEST:
-        return np.full(len(samples), math.nan)
-    if np.nanmax(samples) - np.nanmin(samples) > 1e-12:
-        return samples
-    right = value * groups_of
-    return np.random.default_rng(seed).beta(right + 0.5, groups_of - right + 0.5, len(samples))
-
-
-def _interval(samples: np.ndarray) -> tuple[float, float]:
-    """Return the percentile interval of the values of resamples, NaN where there is none."""
-    known = samples[~np.isnan(samples)]
-    if not len(known):
-        return math.nan, math.nan
-    low, high = np.quantile(known, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
-    return float(low), float(high)

@@ -4,13 +4,18 @@ A bootstrap draws images and trainings; how often each was drawn is its weight. 
 answers once, and then gives one value per resample. With equal weights it is the measure itself.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from pulmoscan.results import bootstrap
+
 ACCURACY, BALANCED, SENSITIVITY = "accuracy", "balanced_accuracy", "sensitivity"
 SPECIFICITY, AUC, PREDICTED = "specificity", "auc", "predicted"
+FEWEST = 5  # groups that an interval is made of, at least
+CELLS = 4_000_000  # weights of images at a time, at most
 
 
 @dataclass(frozen=True)
@@ -116,9 +121,10 @@ class Auc:
 
 
 Measure = Share | Mean | Auc
+Key = tuple[str, str]  # a measure, and its label, "" for all
 
 
-def measures(answers: Answers) -> dict[tuple[str, str], Measure]:
+def measures(answers: Answers) -> dict[Key, Measure]:
     """Return what can be measured of answers about images whose labels the run knows.
 
     The keys are pairs of measure and label, "" for those of all labels: the accuracy; the mean of
@@ -126,7 +132,7 @@ def measures(answers: Answers) -> dict[tuple[str, str], Measure]:
     its sensitivity where there are images with it, its specificity where there are others, and its
     AUC where there are both.
     """
-    found: dict[tuple[str, str], Measure] = {}
+    found: dict[Key, Measure] = {}
     if not len(answers.truth):
         return found
     everything = np.ones(len(answers.truth), bool)
@@ -147,3 +153,50 @@ def measures(answers: Answers) -> dict[tuple[str, str], Measure]:
             if label in sensitivities:
                 found[AUC, label] = Auc(answers, label)
     return found
+
+
+def measured(part: Answers, of: Mapping[Key, Measure]) -> dict[Key, float]:
+    """Return measures of all images and trainings, each of the same weight."""
+    trainings = len(part.predicted)
+    images, weights = np.ones((1, len(part.truth))), np.full((1, trainings), 1 / trainings)
+    return {key: measure(images, weights).item() for key, measure in of.items()}
+
+
+def resampled(
+    sides: Sequence[tuple[Answers, Mapping[Key, Measure]]], seeds: int, resamples: int
+) -> list[dict[Key, np.ndarray]]:
+    """Return the values of each measure of all sides in all resamples.
+
+    Images are drawn on each side by itself, group by group, and seeds for all at once: they are of
+    the same trainings. Of several folds, the trainings of the first come first, each with all
+    seeds.
+    """
+    samples = [{key: np.empty(resamples) for key in of} for _, of in sides]
+    of_seeds, *of_images = (np.random.default_rng(number) for number in range(len(sides) + 1))
+    most = max(1, *(len(part.truth) for part, _ in sides))
+    block = max(1, min(bootstrap.BLOCK, CELLS // most))
+    for start in range(0, resamples, block):
+        count = min(block, resamples - start)
+        drawn = bootstrap.drawn(seeds, count, of_seeds)
+        for (part, of), random, values in zip(sides, of_images, samples, strict=True):
+            folds = len(part.predicted) // seeds
+            trainings = np.tile(drawn, folds) / (folds * seeds)
+            images = bootstrap.drawn(part.units, count, random)[:, part.groups].astype(float)
+            for key, measure in of.items():
+                values[key][start : start + count] = measure(images, trainings)
+    return samples
+
+
+def varied(samples: np.ndarray, value: float, groups_of: int, seed: int) -> np.ndarray:
+    """Return the values of resamples, NaN of too few groups.
+
+    Where all are alike, as where every answer is right, the bootstrap would be certain of what it
+    saw. Then they are drawn from what Jeffreys' prior makes of as many right and wrong groups
+    (Brown, Cai and DasGupta 2001, "Interval estimation for a binomial proportion").
+    """
+    if groups_of < FEWEST:
+        return np.full(len(samples), math.nan)
+    if np.nanmax(samples) - np.nanmin(samples) > 1e-12:
+        return samples
+    right = value * groups_of
+    return np.random.default_rng(seed).beta(right + 0.5, groups_of - right + 0.5, len(samples))

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import small_external
+from pulmoscan.config import runs as runs_of
 from pulmoscan.results import external
 from sklearn.metrics import balanced_accuracy_score, recall_score, roc_auc_score
 
@@ -171,14 +172,45 @@ def test_runs_that_cannot_predict_a_set_say_why() -> None:
     table = scored(rows, selection=unmade)
     assert list(table["reason"]) == ["too few images"]
     none = external.table(
-        pd.DataFrame(columns=["set"]),
-        pd.DataFrame(columns=["split_name"]),
+        rows.iloc[:0],
+        small_external.own(OWN, 0.8)[runs_of.TRAINING].iloc[:0],
         small_external.audit(OWN),
         unmade,
         {"there": {}},
         100,
     )
     assert list(none["status"]) == ["not_run"]
+
+
+def test_networks_of_all_folds_predict_a_set_and_their_test_images_are_one_test_set() -> None:
+    folds = [{"split_name": "cv-1"}, {"split_name": "cv-2"}]
+    half = {"COVID": 20, "Normal": 20}
+    rows = [
+        small_external.of_set("there", {"COVID": 12, "Normal": 8}, right, random=number, **fold)
+        for number, (fold, right) in enumerate(zip(folds, (0.2, 0.7), strict=True))
+    ]
+    own = [
+        small_external.own(half, 0.8, prefix=fold["split_name"], **fold, random=number)
+        for number, fold in enumerate(folds)
+    ]
+    audit = [small_external.audit(half, prefix=fold["split_name"]) for fold in folds]
+    table = external.table(
+        pd.concat(rows), pd.concat(own), pd.concat(audit), small_external.selection(*folds),
+        {"there": {}}, 400,
+    )  # fmt: skip
+    assert set(table["split"]) == {"cv"}
+    accuracy = row(table, "accuracy")
+    assert (accuracy["folds"], accuracy["seeds"]) == (2, 2)
+    assert (accuracy["images"], accuracy["internal_images"]) == (20, 80)
+    every = pd.concat(rows)
+    assert accuracy["external"] == pytest.approx((every["label"] == every["predicted"]).mean())
+    assert accuracy["internal"] == pytest.approx(pd.concat(own)["correct"].mean())
+    aucs = [
+        roc_auc_score(part["label"] == "COVID", part["p_COVID"])
+        for _, part in every.groupby(["split_name", "seed"])
+    ]
+    assert row(table, "auc", "COVID")["external"] == pytest.approx(np.mean(aucs))
+    assert accuracy["low"] < accuracy["external"] < accuracy["high"]
 
 
 def test_images_of_a_patient_are_drawn_together() -> None:

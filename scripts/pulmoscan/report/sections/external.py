@@ -40,9 +40,9 @@ def elsewhere(study: Study) -> str:
     if not study.config.get("external"):
         return ""
     rows = study.table("external")
-    several = rows["split_name"].nunique() > 1
+    several = rows["split"].nunique() > 1
     rows["run"] = [
-        (f"{row.split_name}: " if several else "") + runs.name(row.model, row.unfreeze, row.variant)
+        (f"{row.split}: " if several else "") + runs.name(row.model, row.unfreeze, row.variant)
         for row in rows.itertuples()
     ]
     made, positive = rows[rows["status"] == RUN], _positive(study)
@@ -123,15 +123,17 @@ def _accuracies(made: pd.DataFrame) -> str:
     for (name, run), part in made.groupby(["set", "run"], sort=False):
         first = part.iloc[0]
         row = {"set": name, "run": run, "classes": first["shared"] or "–"}
-        row |= {column: first[column] for column in ("trainings", "n", "copies")}
+        row |= {column: first[column] for column in ("folds", "seeds", "n", "copies")}
         for measure, word in ((ACCURACY, ""), (BALANCED, "balanced, ")):
             cells = next(map(_cells, part[part["measure"] == measure].itertuples()), {})
             row |= {word + column: cell for column, cell in cells.items()}
         rows.append(row)
     if not rows:
         return ""
-    names = {"trainings": "seeds", "n": "images"}
-    return _table(pd.DataFrame(rows).fillna("–"), TABLES["external"], names)
+    data = pd.DataFrame(rows).fillna("–")
+    if (data["folds"] == 1).all():
+        data = data.drop(columns="folds")
+    return _table(data, TABLES["external"], {"n": "images"})
 
 
 def _measures(made: pd.DataFrame) -> str:
@@ -171,5 +173,5 @@ def _not_run(rows: pd.DataFrame) -> str:
 def _table(data: pd.DataFrame, caption: str, names: dict[str, str] | None = None) -> str:
     numbers = [name for name in data if name.endswith((*SIDES, "points"))]
     formats = dict.fromkeys(numbers, page.escaped)
-    formats |= dict.fromkeys(("trainings", "n", "copies", "images", "groups"), page.count)
+    formats |= dict.fromkeys(("folds", "seeds", "n", "copies", "images", "groups"), page.count)
     return page.table(data, formats, caption, names, wide=["reason"])
