@@ -64,7 +64,7 @@ def test_the_files_keep_their_suffix_in_lower_case(folder):
         "Normal/masks/images_c.png",
     ]
     assert b"".join(found.files[1].chunks()) == b"masks/a.png"
-    assert [(row.name, str(row.file)) for row in found.images][0] == (
+    assert next((row.name, str(row.file)) for row in found.images) == (
         "images/a.png",
         "COVID/images/images_a.png",
     )
@@ -97,7 +97,7 @@ def test_paths_may_be_relative_to_another_folder(folder, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("tables") / "t.tsv"
     elsewhere.write_text(ROWS.replace(",", "\t"))
     found = read(folder, path=str(elsewhere), root=str(folder))
-    assert [image.file for image in found.images][0] == folder / "images/a.png"
+    assert next(image.file for image in found.images) == folder / "images/a.png"
 
 
 def test_further_columns_do_not_take_the_names_of_roles(folder):
