@@ -30,6 +30,7 @@ include: "workflow/rules/features.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/gather.smk"
 include: "workflow/rules/predictions.smk"
+include: "workflow/rules/external.smk"
 include: "workflow/rules/analysis.smk"
 include: "workflow/rules/explain.smk"
 include: "workflow/rules/report.smk"
@@ -59,4 +60,6 @@ rule all:
         run_files(rules.describe.output.description, of=is_network),
         run_files(rules.evaluate.output.metrics),
         expand(rules.gather_table.output.tables[0], table=PUBLISHED_TABLES),
+        expand(rules.external_audit.output.tables[0], set=EXTERNAL),
+        rules.gather_external.output if EXTERNAL else [],
         rules.report.input,

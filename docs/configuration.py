@@ -118,7 +118,7 @@ class Reference:
             yield f"## {key}"
             yield _wrapped(node["description"])
             if named:
-                names = ", ".join(f"`{name}`" for name in self._config[key])
+                names = ", ".join(f"`{name}`" for name in self._config[key]) or "none"
                 yield _wrapped(f"`config.yaml` has {names}.")
             if "properties" in named:
                 yield _table(HEADER, self._rows(named, f"{key}.<name>", None))

@@ -25,6 +25,17 @@ AUDIT_TABLES = [
 ]
 # How files become arrays, in training and in prediction.
 PACKING = as_json(asdict(options.of_data_set(config["dataset"])))
+DIGESTS = "results/cache/local-digests.json"
+CODE_OF_DOWNLOAD = code(
+    "scripts/download.py",
+    without={module for source in sources.SOURCES.values() for module in source.modules},
+)
+
+
+def code_of_source(source):
+    """Return what a download depends on beside `CODE_OF_DOWNLOAD`: the code of its source."""
+    modules = code("scripts/download.py", without=sources.modules_of_others(source))
+    return [module for module in modules if module not in CODE_OF_DOWNLOAD]
 
 
 def own_settings(dataset):
@@ -34,19 +45,20 @@ def own_settings(dataset):
     return {key: dataset.get(key) for key in ("root", "columns", "classes", "masks")}
 
 
-def source_settings():
-    """Return what the download depends on: settings, and for local files a digest of their content."""
-    dataset = config["dataset"]
+def source_settings(dataset, data, cache=DIGESTS):
+    """Return what the download depends on: settings, and for local files a digest of their content.
+
+    ``cache`` is the file that keeps the digests of the files of this data set.
+    """
     settings = {"source": dataset["source"]}
-    if DATA.listing is None and dataset["classes"]:
+    if data.listing is None and dataset["classes"]:
         settings["classes"] = dataset["classes"]
     if dataset["source"] in OWN:
         try:
-            cache = "results/cache/local-digests.json"
             settings["content"] = (
                 content_digest(dataset["path"], cache)
-                if DATA.listing is None
-                else digest(DATA.listing, cache)
+                if data.listing is None
+                else digest(data.listing, cache)
             )
         except (ValueError, OSError) as error:
             raise WorkflowError(str(error)) from None

@@ -7,7 +7,11 @@ def published_settings():
     return as_json(
         {key: value for key, value in config.items() if key != "replace_results"}
         | {
-            "dataset": config["dataset"] | {"path": None},
+            "dataset": config["dataset"] | {"path": None, "root": None},
+            "external": {
+                name: {key: value for key, value in of_set.items() if key not in ("path", "root")}
+                for name, of_set in config["external"].items()
+            },
             "weights": config["weights"] | {"folder": None},
             "runs": runs.name if runs.is_absolute() else config["runs"],
         }

@@ -8,7 +8,7 @@ import pandas as pd
 from snakemake.settings.types import DeploymentMethod
 
 from pulmoscan.backends import backend
-from pulmoscan.config import check, data_set, models, notices, run_file
+from pulmoscan.config import check, data_set, external, models, notices, run_file
 from pulmoscan.config import runs as run_table
 from pulmoscan.config.plan import Plan
 from pulmoscan.storage import code_digest
@@ -44,6 +44,10 @@ try:
     UNSHOWN = data_set.unshown(config, SELECTED, DATA)
     RUNS = run_table.expand(data_set.shown(SELECTED, UNSHOWN), config["splits"])
     PLAN = Plan(config, RUNS, MODELS)
+    EXTERNAL = external.settings(config)
+    SETS = external.read(config, RUNS, MODELS, DATA)
+    # By set, why runs cannot predict it.
+    UNPREDICTED = external.unpredicted(config, SETS, RUNS, MODELS)
     # Numbers differ between backends: a parameter of what computes with Keras.
     KERAS_BACKEND = backend.chosen()
     for name in RUNS["model"].unique():
@@ -54,8 +58,14 @@ except (ValueError, OSError) as error:
 
 # Once, and not by every job, which reads the Snakefile again.
 if workflow.is_main_process:
-    for line in notices.lines(config, RUNS, MODELS, DATA, UNSHOWN):
+    for line in notices.lines(config, RUNS, MODELS, DATA, UNSHOWN, SETS, UNPREDICTED):
         logger.warning(f"config: {line}")
+
+
+def one_of(names):
+    """Return the wildcard constraint that matches these names alone, nothing where there are none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
 
 # A training is a run with a seed. Its patterns are those of paths under results/.
 RUN = "{split}/{variant}/{model}/unfreeze-{unfreeze}"
@@ -72,6 +82,7 @@ wildcard_constraints:
     backbone="[^/]+",
     pixels="[^/]+",
     table="[^/]+",
+    set=one_of(EXTERNAL),
 
 
 def run_files(pattern, runs=None, of=lambda model: True):
@@ -145,11 +156,6 @@ def more_each_attempt(amount):
     A scheduler that ended the job for want of memory or time then gives it more (--retries).
     """
     return lambda wildcards, attempt: amount * 2 ** (attempt - 1)
-
-
-def one_of(names):
-    """Return the wildcard constraint that matches these names alone, nothing where there are none."""
-    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 # --------------------------------------------------------------------------- environment of the jobs

@@ -1,4 +1,4 @@
-"""Get the data set, decode it once, and audit it.
+"""Get the data set, decode it once, and audit it. external.smk does the same with other sets.
 
 download: a source                      -> raw/, raw.tsv, unread.tsv, raw_images.tsv
 pack:     raw/                          -> packed/{images,masks}.npy, packed/decoded.parquet
@@ -28,12 +28,13 @@ rule download:
         mem_mb=more_each_attempt(2000),
         runtime=more_each_attempt(240),
     params:
-        *code("scripts/download.py", without=sources.modules_of_others(config["dataset"]["source"])),
+        *CODE_OF_DOWNLOAD,
+        code_of_source=code_of_source(config["dataset"]["source"]),
         program=program("scripts/download.py"),
         manifest=uncompared(MANIFEST),
         path=uncompared(config["dataset"]["path"] or ""),
         dataset=uncompared(as_json(own_settings(config["dataset"]))),
-        settings=source_settings(),
+        settings=source_settings(config["dataset"], DATA),
         source=config["dataset"]["source"],
         phantom=as_json(
             config["dataset"]["phantom"] if config["dataset"]["source"] == "phantom" else None
@@ -124,6 +125,8 @@ rule audit:
         *code("scripts/audit.py"),
         program=program("scripts/audit.py"),
         on_defect=config["dataset"]["on_defect"],
+        audit=subpath(output.images, parent=True),
+        tables=lambda wildcards, output: Path(output.tables[0]).parent,
     shell:
         r"""
         {params.program:q} \
@@ -136,7 +139,7 @@ rule audit:
             --masks {input.masks:q} \
             --on-defect {params.on_defect} \
             --threads {threads} \
-            --audit results/audit \
-            --tables results/tables \
+            --audit {params.audit:q} \
+            --tables {params.tables:q} \
             >{log:q} 2>&1
         """

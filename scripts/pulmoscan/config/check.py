@@ -81,9 +81,10 @@ def _reference_problems(config: Mapping) -> Iterator[str]:
     yield from _unknown("split", config["split"], config["splits"])
     yield from places.problems(config)
     yield from _zip_problems(config)
-    low, high = config["dataset"]["window"]
-    if not low < high:
-        yield f"config: dataset.window: {low} is not below {high}"
+    for key, of_images in _images(config).items():
+        low, high = of_images.get("window", (0, 100))
+        if not low < high:
+            yield f"config: {key}.window: {low} is not below {high}"
     for name, variant in config["variants"].items():
         for part, known in (("sampling", config["samplings"]), ("pixels", config["pixels"])):
             yield from _unknown(f"variants.{name}.{part}", variant[part], known)
@@ -168,10 +169,16 @@ def _column_problems(source: str, place: str, scheme: Mapping) -> Iterator[str]:
 
 
 def _zip_problems(config: Mapping) -> Iterator[str]:
-    dataset = config["dataset"]
-    path = Path(dataset["path"] or "")
-    if dataset["source"] == "local" and path.is_file() and not zipfile.is_zipfile(path):
-        yield f"config: dataset.path: {path} is neither a folder nor a zip"
+    for key, of_images in _images(config).items():
+        path = Path(of_images["path"] or "")
+        if of_images["source"] == "local" and path.is_file() and not zipfile.is_zipfile(path):
+            yield f"config: {key}.path: {path} is neither a folder nor a zip"
+
+
+def _images(config: Mapping) -> dict[str, Mapping]:
+    """Return the settings of the data set and of the external sets, by key."""
+    sets = {f"external.{name}": of_set for name, of_set in config.get("external", {}).items()}
+    return {"dataset": config["dataset"]} | sets
 
 
 def _unknown(key: str, value: str, known: Collection[str]) -> Iterator[str]:

@@ -33,12 +33,13 @@ class DataSet:
 DATABASE = DataSet(list(layout.CLASSES))
 
 
-def read(dataset: Mapping, key: str = "dataset") -> DataSet:
+def read(dataset: Mapping, key: str = "dataset", *, to_train: bool = True) -> DataSet:
     """Return what a data set holds.
 
     Args:
         dataset: its settings, whose paths exist.
         key: where they stand in the configuration.
+        to_train: whether it needs two classes, as what networks are trained on does.
 
     Raises:
         OSError: a file or folder cannot be read.
@@ -46,12 +47,12 @@ def read(dataset: Mapping, key: str = "dataset") -> DataSet:
             whose name would be taken for something else.
     """
     try:
-        return _read(dataset, key)
+        return _read(dataset, key, to_train)
     except ValueError as error:
         raise ValueError(f"config: {error}") from None
 
 
-def _read(dataset: Mapping, key: str) -> DataSet:
+def _read(dataset: Mapping, key: str, to_train: bool) -> DataSet:
     listing = own.listing(dataset, key)
     if listing is None:
         classes = own.classes(dataset, key)
@@ -60,18 +61,21 @@ def _read(dataset: Mapping, key: str) -> DataSet:
         with local.database(dataset["path"], dataset["classes"]) as found:
             rows = found.image_rows()
         return DataSet(classes, None, len(rows), sum(row.mask is None for row in rows))
-    problems = [f"{key}.classes: {problem}" for problem in _class_problems(listing.classes)]
+    problems = [
+        f"{key}.classes: {problem}" for problem in _class_problems(listing.classes, to_train)
+    ]
     if problems:
         raise ValueError(problems[0])
     return DataSet(listing.classes, listing, len(listing.images), listing.without_mask)
 
 
-def _class_problems(classes: list[str]) -> Iterator[str]:
+def _class_problems(classes: list[str], to_train: bool) -> Iterator[str]:
     """Yield why classes cannot be told apart, or be the names of folders."""
-    if UNLABELLED in classes:
+    if UNLABELLED in classes and to_train:
         yield "the images have no class: name the column of the table, or give each class a folder"
         return
-    if len(classes) < 2:
+    classes = [name for name in classes if name != UNLABELLED]
+    if to_train and len(classes) < 2:
         yield f"all images are {classes[0]!r}: a network needs two classes to tell apart"
     for name in classes:
         if problem := names.label_problem(name):

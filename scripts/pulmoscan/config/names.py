@@ -7,7 +7,7 @@ from contextlib import suppress
 from pulmoscan.data import samplings, schemes
 from pulmoscan.data.layout import POSITIVE
 
-NAMED = ("splits", "samplings", "pixels", "variants", "architectures", "models")
+NAMED = ("splits", "samplings", "pixels", "variants", "architectures", "models", "external")
 STEMS = ("splits", "samplings", "pixels")  # their names are those of files, which have suffixes
 # A table shows these as an empty cell or a truth, in pandas, R or a spreadsheet.
 NO_TEXT = ("na", "n/a", "nan", "null", "none", "nil", "true", "false")
@@ -33,7 +33,7 @@ def problems(config: Mapping) -> Iterator[str]:
     Lines begin with the key.
     """
     for key in NAMED:
-        names = list(config[key])
+        names = list(config.get(key, ()))
         if key == "splits":
             with suppress(ValueError):  # a fold has the name of a split, which is said elsewhere
                 names = list(dict.fromkeys([*names, *schemes.expand(config[key])]))

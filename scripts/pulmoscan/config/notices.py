@@ -22,6 +22,8 @@ def lines(
     models: Mapping[str, Model],
     data: DataSet = DATABASE,
     unshown: Mapping[str, str] = MappingProxyType({}),
+    sets: Mapping[str, DataSet] = MappingProxyType({}),
+    unpredicted: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> Iterator[str]:
     """Yield a line about each setting that has no effect, or less than it seems to have.
 
@@ -33,12 +35,17 @@ def lines(
         models: the resolved models.
         data: what the data set holds.
         unshown: why runs are not made for want of masks, by their name.
+        sets: what external sets hold.
+        unpredicted: why runs cannot predict a set, by set and their name.
     """
     selected = {name: models[name] for name in dict.fromkeys(runs["model"])}
     yield from _paths(config)
     yield from _depth(config["dataset"])
     yield from _sizes(config, selected)
-    yield from _classes(data)
+    yield from _classes("dataset", data)
+    for name, held in sets.items():
+        yield from _classes(f"external.{name}", held)
+        yield from _not_predicted(name, unpredicted[name])
     yield from _masks(unshown)
     yield from _labels(config, list(dict.fromkeys(runs["variant"])), data)
     for name, model in selected.items():
@@ -97,13 +104,13 @@ def _sizes(config: Mapping, selected: Mapping[str, Model]) -> Iterator[str]:
             yield f"models.{name}.input_size has no effect: a network of histograms has its own"
 
 
-def _classes(data: DataSet) -> Iterator[str]:
+def _classes(key: str, data: DataSet) -> Iterator[str]:
     """Yield which images of the user's are left out."""
     if data.listing is not None and data.listing.left_out:
         left = data.listing.left_out
         named = ", ".join(f"{name} ({count:,})" for name, count in left.items())
         count = sum(left.values())
-        yield f"dataset.classes leaves out {count:,} image{'s' * (count != 1)}: {named}"
+        yield f"{key}.classes leaves out {count:,} image{'s' * (count != 1)}: {named}"
 
 
 def _masks(unshown: Mapping[str, str]) -> Iterator[str]:
@@ -112,6 +119,14 @@ def _masks(unshown: Mapping[str, str]) -> Iterator[str]:
         (first, reason), more = next(iter(unshown.items())), len(unshown) - 1
         are = f"and {more:,} more runs are" if more else "is"
         yield f"dataset.masks: {first} {are} not made: {reason}"
+
+
+def _not_predicted(name: str, unpredicted: Mapping[str, str]) -> Iterator[str]:
+    """Yield which runs do not predict an external set, a line for each reason."""
+    for reason in dict.fromkeys(unpredicted.values()):
+        first, *more = [run for run, why in unpredicted.items() if why == reason]
+        do = f"and {len(more):,} more do" if more else "does"
+        yield f"external.{name}: {first} {do} not predict it: {reason}"
 
 
 def _labels(config: Mapping, variants: list[str], data: DataSet) -> Iterator[str]:

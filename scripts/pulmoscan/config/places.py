@@ -67,7 +67,19 @@ def problems(config: Mapping, results: Path = RESULTS) -> Iterator[str]:
         key = "dataset.root" if dataset.get("root") else "dataset.path"
         wrong[key] = inside(dataset.get("root") or "", results) if dataset.get("root") else ""
         wrong[key] = wrong[key] or _around(root(dataset), results)
+    for name, of_set in config.get("external", {}).items():
+        wrong |= _of_set(f"external.{name}", of_set, results)
     yield from (f"config: {key}: {reason}" for key, reason in wrong.items() if reason)
+
+
+def _of_set(key: str, settings: Mapping, results: Path) -> dict[str, str]:
+    """Return what is wrong with the paths of an external set, by key; "" for nothing."""
+    path = settings["path"]
+    if wrong := inside(path, results) or _unusable(settings["source"], path, f"{key}.path"):
+        return {f"{key}.path": wrong}
+    given = settings.get("root") or ""
+    wrong = (inside(given, results) if given else "") or _around(root(settings), results)
+    return {f"{key}.{'root' if given else 'path'}": wrong}
 
 
 def linked(config: Mapping, results: Path = RESULTS) -> Iterator[str]:
@@ -79,6 +91,10 @@ def linked(config: Mapping, results: Path = RESULTS) -> Iterator[str]:
     folders = (
         ("dataset", "path", root(config["dataset"]), None),
         ("weights", "folder", config["weights"]["folder"], 0),
+        *(
+            (f"external.{name}", "path", root(of_set), None)
+            for name, of_set in config.get("external", {}).items()
+        ),
     )
     for key, name, path, depth in folders:
         for place, link in dict(_links(path, depth)).items() if path else ():

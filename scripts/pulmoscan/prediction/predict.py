@@ -32,9 +32,6 @@ def logits_of(model: "keras.Model") -> Logits:
 def predict(pairs: Sequence[Pair], description: Description, logits: Logits) -> pd.DataFrame:
     """Return the predictions for some radiographs, in their order.
 
-    A batch is filled up with its last image, so that a result does not depend on how many images
-    are predicted: with a single image, matrices are multiplied in another order.
-
     Returns:
         One row per image: ``image`` (its path), ``predicted``, ``p_<label>`` for each of the
         labels, ``defect`` (why it has no prediction) and ``warnings``, joined by "; ".
@@ -51,6 +48,26 @@ def predict(pairs: Sequence[Pair], description: Description, logits: Logits) -> 
     probabilities = [f"p_{label}" for label in description.labels]
     columns = ["image", "predicted", *probabilities, "defect", "warnings"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def probabilities_of(
+    images: np.ndarray, masks: np.ndarray, description: Description, logits: Logits
+) -> np.ndarray:
+    """Return the probability of each label for at most a batch of packed images: n x labels.
+
+    A batch is filled up with its last image, so that a result does not depend on how many images
+    are predicted: with a single image, matrices are multiplied in another order.
+
+    Args:
+        images: n x s x s uint8 grey levels, of the description's ``image_size``.
+        masks: the same, 1 inside the lungs.
+        description: of the network.
+        logits: what `logits_of` returns for it.
+    """
+    shown = pixels.apply(images, masks, description.pixels, description.input_size)
+    lacking = max(description.batch_size, 2) - len(shown)
+    filled = np.pad(shown, [(0, lacking), *[(0, 0)] * (shown.ndim - 1)], mode="edge")
+    return softmax(np.asarray(logits(filled)[: len(images)], np.float64), axis=1)
 
 
 def unlike(found: radiographs.Radiograph, trained: Trained) -> list[str]:
@@ -95,12 +112,7 @@ def _batch(pairs: Sequence[Pair], description: Description, logits: Logits) -> I
     probabilities = np.full((len(pairs), len(description.labels)), np.nan)
     answers = [""] * len(pairs)
     if len(usable):
-        filled = np.pad(usable, (0, max(description.batch_size, 2) - len(usable)), mode="edge")
-        shown = pixels.apply(
-            images[filled], masks[filled], description.pixels, description.input_size
-        )
-        scores = np.asarray(logits(shown)[: len(usable)], np.float64)
-        probabilities[usable] = softmax(scores, axis=1)
+        probabilities[usable] = probabilities_of(images[usable], masks[usable], description, logits)
         for row, answer in zip(usable, description.answer(probabilities[usable]), strict=True):
             answers[row] = answer
     for row, pair in enumerate(pairs):

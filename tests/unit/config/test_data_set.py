@@ -99,6 +99,8 @@ def test_splits_find_what_they_need_in_the_table(tmp_path, scheme, line):
 
 def test_images_left_out_and_runs_not_made_are_told(tmp_path):
     data = read(tmp_path, *ROWS, "4.png,odd,,p4,train", classes=["sick", "well"])
-    assert list(notices._classes(data)) == ["dataset.classes leaves out 1 image: odd (1)"]
+    assert list(notices._classes("dataset", data)) == [
+        "dataset.classes leaves out 1 image: odd (1)"
+    ]
     told = "dataset.masks: net/lungs and 1 more runs are not made: 1 of 3 images have no mask"
     assert list(notices._masks(data_set.unshown(config(), RUNS, data))) == [told]
