@@ -11,7 +11,8 @@ from pulmoscan.results.selection import RUN
 from pulmoscan.storage import tables
 
 COLUMNS = [
-    *("set", *runs.TRAINING, "image", "class", "label", "group", "copy_of", "predicted"),
+    *("set", *runs.TRAINING, "image", "class", "label", "patient", "group", "copy_of"),
+    "predicted",
 ]
 
 
@@ -32,10 +33,10 @@ def gather(
     Returns:
         One row per set, training and image, with `COLUMNS` and ``p_<label>``, NaN for labels of
         other runs. ``class`` is that of the set, "" where nobody says; ``label`` what the run calls
-        it, null where it does not know it; ``group`` names what belongs together: the images of a
-        patient, and copies of one radiograph; ``copy_of`` is the image of the data set trained on
-        that this one is a copy of, null for none; ``predicted`` the answer of the run's own
-        decision rule.
+        it, null where it does not know it; ``patient`` is null where nobody says; ``group`` names
+        what belongs together: the images of a patient, and copies of one radiograph; ``copy_of`` is
+        the image of the data set trained on that this one is a copy of, null for none;
+        ``predicted`` the answer of the run's own decision rule.
 
     Raises:
         OSError, ValueError: a file is missing or damaged.
@@ -64,15 +65,16 @@ def duplicates(results: Path, sets: Mapping[str, Mapping]) -> pd.DataFrame:
 
 
 def _images(folder: Path) -> pd.DataFrame:
-    """Return ``class, group, copy_of`` of the images of a set, by name."""
+    """Return ``class, patient, group, copy_of`` of the images of a set, by name."""
     text = ["image", "class", "defects"]
     audit = tables.read(folder / "audit/images.parquet", "the audit", text)
     images = audit[audit["defects"] == ""].sort_values("image", ignore_index=True)
-    kind = "patient" if "patient" in images else "duplicates"
-    images["group"] = groups.named(images, groups.together(images, kind))
+    if "patient" not in images:
+        images["patient"] = pd.Series(pd.NA, images.index, "str")
+    images["group"] = groups.named(images, groups.together(images, "patient"))
     closest = copies.closest(copies.read(folder / "copies.parquet"))
     images["copy_of"] = images["image"].map(closest).astype("str")
-    return images.set_index("image")[["class", "group", "copy_of"]]
+    return images.set_index("image")[["class", "patient", "group", "copy_of"]]
 
 
 def _predicted(
