@@ -158,5 +158,5 @@ def test_wrong_tables(folder, rows, settings, line):
 
 def test_two_images_that_would_have_one_file(folder):
     (folder / "images_a.png").write_bytes(b"")
-    with pytest.raises(ValueError, match="images/a.png and images_a.png would have one file name"):
+    with pytest.raises(ValueError, match=r"images/a.png and images_a.png would have one file name"):
         read(folder, ROWS + "images_a.png,COVID-19,,,,\n")
