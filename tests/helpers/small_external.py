@@ -65,7 +65,7 @@ def of_set(name: str, counts: Mapping[str, int], right: float, **settings: objec
     """Return rows of ``gathered/external.parquet``; see `predictions`."""
     rows = predictions(counts, right, prefix=name, **settings)
     rows.insert(0, "set", name)
-    return rows.assign(copy_of=None)
+    return rows.assign(patient=None, copy_of=None)
 
 
 def own(counts: Mapping[str, int], right: float, **settings: object) -> pd.DataFrame:

@@ -201,4 +201,5 @@ ANALYSES = [
     "subgroups",
     "source_oracle",
     "dataset_facts",
+    *(["external_results"] if EXTERNAL else []),
 ]

@@ -3,6 +3,7 @@
 hardest_images:     predictions, and the audit                -> tables/hardest_images.tsv
 region_differences: the same, and which runs are made         -> tables/region_differences.tsv
 subgroups:          the same                                  -> tables/subgroups.tsv
+external_results:   the same, and those of external sets      -> tables/external.tsv
 """
 
 
@@ -98,6 +99,47 @@ rule subgroups:
             --selection {input.selection:q} \
             --predictions {input.predictions:q} \
             --images {input.images:q} \
+            --resamples {params.resamples} \
+            --output {output.table:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule external_results:
+    input:
+        selection=rules.selection.output.table,
+        external=rules.gather_external.output.table,
+        predictions="results/gathered/predictions.parquet",
+        images=rules.audit.output.images,
+    output:
+        table=report(
+            "results/tables/external.tsv",
+            caption="../report/external.rst",
+            category="Results",
+            labels={"table": "Radiographs from elsewhere"},
+        ),
+    log:
+        "results/logs/external_results.log",
+    benchmark:
+        "results/benchmarks/external_results.tsv"
+    conda:
+        "../../envs/pulmoscan.yaml"
+    resources:
+        mem_mb=more_each_attempt(4000),
+        runtime=more_each_attempt(60),
+    params:
+        *code("scripts/external_results.py"),
+        program=program("scripts/external_results.py"),
+        unpredicted=as_json(UNPREDICTED),
+        resamples=config["analysis"]["resamples"],
+    shell:
+        r"""
+        {params.program:q} \
+            --selection {input.selection:q} \
+            --external {input.external:q} \
+            --predictions {input.predictions:q} \
+            --images {input.images:q} \
+            --unpredicted {params.unpredicted:q} \
             --resamples {params.resamples} \
             --output {output.table:q} \
             >{log:q} 2>&1

@@ -73,7 +73,8 @@ TABLES = {
         "labels (<i>balanced</i>): on the run's own test images of these classes, and on the set. "
         "<i>Points</i> is the set minus the run's own. Per cent, means over seeds, [95 % interval] "
         "of a bootstrap over seeds and groups of images: patients, or copies of one radiograph. "
-        "<i>Copies</i> of images of the data set that was trained on are left out."
+        "<i>Scored</i> are the images of these classes; <i>copies</i> of images of the data set "
+        "that was trained on are left out."
     ),
     "external_measures": (
         "Every measure, by the run's own decision rule. <i>Predicted</i>: the share of images "

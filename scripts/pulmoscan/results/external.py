@@ -67,7 +67,7 @@ def read(path: Path) -> pd.DataFrame:
     Raises ``OSError`` or ``ValueError`` for a file that is missing or damaged.
     """
     text = ["set", "split_name", *runs.NAME, "image", "class", "group", "predicted"]
-    others = ["seed", "label", "copy_of"]
+    others = ["seed", "label", "patient", "copy_of"]
     return tables.read(path, "gather_external", text, others=others)
 
 
@@ -83,8 +83,7 @@ def table(
 
     Args:
         external: predictions of the sets, one row per set, training and image: ``set``, the key of
-            a training, ``image, class, label, group, copy_of, predicted, p_<label>...``, and
-            ``patient`` where these are known.
+            a training, ``image, class, label, patient, group, copy_of, predicted, p_<label>...``.
         predictions: gathered predictions of the runs' own images.
         images: ``image, class, duplicate_group`` of the data set trained on, and ``patient`` where
             they are known.
@@ -158,7 +157,7 @@ def _scored(external: pd.DataFrame, own: pd.DataFrame, resamples: int) -> Iterat
         "n": external["image"].nunique(),
         "copies": copies,
         "shared": ", ".join(sorted(shared["class"])),
-        "unit": PATIENT if PATIENT in external and external[PATIENT].notna().all() else GROUP,
+        "unit": GROUP if (external[PATIENT].fillna("") == "").any() else PATIENT,
     }
     here = answers(external[known], labels, NETWORK)
     there = answers(_of_classes(own, shared), labels, ["seed"])

@@ -16,6 +16,7 @@ from pulmoscan.results.weighted import ACCURACY, BALANCED, SENSITIVITY
 SAID = 6  # runs whose results on a set are put into words at once
 DRAWN = 48  # rows of the figure, about
 LISTED = 300  # rows of the table of all measures
+COUNTS = ("folds", "seeds", "n", "scored", "copies", "images", "groups")
 SIDES = {
     "own test images": ("internal", "internal_low", "internal_high", figures.INK),
     "external set": ("external", "low", "high", figures.REFERENCE),
@@ -124,6 +125,8 @@ def _accuracies(made: pd.DataFrame) -> str:
         first = part.iloc[0]
         row = {"set": name, "run": run, "classes": first["shared"] or "–"}
         row |= {column: first[column] for column in ("folds", "seeds", "n", "copies")}
+        scored = part.loc[part["measure"] == ACCURACY, "images"]
+        row["scored"] = scored.fillna(0).sum()
         for measure, word in ((ACCURACY, ""), (BALANCED, "balanced, ")):
             cells = next(map(_cells, part[part["measure"] == measure].itertuples()), {})
             row |= {word + column: cell for column, cell in cells.items()}
@@ -138,7 +141,7 @@ def _accuracies(made: pd.DataFrame) -> str:
 
 def _measures(made: pd.DataFrame) -> str:
     """Return the measures of every label, folded."""
-    rows = made[made["label"] != ""]
+    rows = made[(made["label"] != "") & made["external"].notna()]
     if not len(rows):
         return ""
     columns = ["set", "run", "measure", "label", "class", "images", "groups"]
@@ -173,5 +176,5 @@ def _not_run(rows: pd.DataFrame) -> str:
 def _table(data: pd.DataFrame, caption: str, names: dict[str, str] | None = None) -> str:
     numbers = [name for name in data if name.endswith((*SIDES, "points"))]
     formats = dict.fromkeys(numbers, page.escaped)
-    formats |= dict.fromkeys(("folds", "seeds", "n", "copies", "images", "groups"), page.count)
+    formats |= dict.fromkeys(COUNTS, page.count)
     return page.table(data, formats, caption, names, wide=["reason"])
