@@ -39,6 +39,17 @@ def external_predictions(wildcards):
     ]
 
 
+def external_jobs():
+    """Return the jobs that predict a set, as set and run."""
+    return [
+        f"{name}/{RUN}".format(
+            split=run.split_name, variant=run.variant, model=run.model, unfreeze=run.unfreeze
+        )
+        for name in EXTERNAL
+        for run in predicting(name).itertuples()
+    ]
+
+
 def external_labels():
     """Return what the runs of each variant call the classes that they know."""
     variants = sorted(set(RUNS["variant"])) if EXTERNAL else []

@@ -32,6 +32,7 @@ def shared_benchmarks(wildcards):
         PLAN.search_of(search.split_name, search.model).removeprefix("results/tuning/")
         for search in PLAN.searches(RUNS)
     ]
+    sets = [*EXTERNAL]
     jobs = {
         "download": [""],
         "pack": [""],
@@ -48,6 +49,12 @@ def shared_benchmarks(wildcards):
         "gather_explained": [""],
         "gather_table": PUBLISHED_TABLES,
         "compare": PUBLISHED_TABLES,
+        "external_download": sets,
+        "external_pack": sets,
+        "external_audit": sets,
+        "external_duplicates": sets,
+        "external_predict": external_jobs(),
+        "gather_external": [""] if sets else [],
     } | {name: [""] for name in ANALYSES}
     return [
         f"results/benchmarks/{'/'.join(filter(None, [rule, name]))}.tsv"

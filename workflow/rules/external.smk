@@ -19,9 +19,9 @@ use rule download as external_download with:
         unread=f"{OF_SETS}/unread.tsv",
         images=f"{OF_SETS}/raw_images.tsv",
     log:
-        "results/logs/external/{set}/download.log",
+        "results/logs/external_download/{set}.log",
     benchmark:
-        "results/benchmarks/external/{set}/download.tsv"
+        "results/benchmarks/external_download/{set}.tsv"
     params:
         code_of_source=of_set(lambda one: code_of_source(one["source"])),
         path=uncompared_of_set(lambda one: one["path"]),
@@ -41,9 +41,9 @@ use rule pack as external_pack with:
         masks=f"{OF_SETS}/packed/masks.npy",
         decoded=f"{OF_SETS}/packed/decoded.parquet",
     log:
-        "results/logs/external/{set}/pack.log",
+        "results/logs/external_pack/{set}.log",
     benchmark:
-        "results/benchmarks/external/{set}/pack.tsv"
+        "results/benchmarks/external_pack/{set}.tsv"
     params:
         options=lambda wildcards: ON_SETS[wildcards.set]["packing"],
 
@@ -63,9 +63,9 @@ use rule audit as external_audit with:
         mean_images=f"{OF_SETS}/audit/mean_images.npy",
         tables=expand(f"{OF_SETS}/tables/{{table}}.tsv", table=AUDIT_TABLES, allow_missing=True),
     log:
-        "results/logs/external/{set}/audit.log",
+        "results/logs/external_audit/{set}.log",
     benchmark:
-        "results/benchmarks/external/{set}/audit.tsv"
+        "results/benchmarks/external_audit/{set}.tsv"
 
 
 rule external_duplicates:
@@ -77,9 +77,9 @@ rule external_duplicates:
     output:
         table=f"{OF_SETS}/copies.parquet",
     log:
-        "results/logs/external/{set}/duplicates.log",
+        "results/logs/external_duplicates/{set}.log",
     benchmark:
-        "results/benchmarks/external/{set}/duplicates.tsv"
+        "results/benchmarks/external_duplicates/{set}.tsv"
     conda:
         "../../envs/pulmoscan.yaml"
     threads: 8
@@ -119,9 +119,9 @@ rule external_predict:
             allow_missing=True,
         ),
     log:
-        f"results/logs/external/{{set}}/predict/{RUN}.log",
+        f"results/logs/external_predict/{{set}}/{RUN}.log",
     benchmark:
-        f"results/benchmarks/external/{{set}}/predict/{RUN}.tsv"
+        f"results/benchmarks/external_predict/{{set}}/{RUN}.tsv"
     wildcard_constraints:
         model=one_of(NETWORKS),
     conda:
