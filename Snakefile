@@ -20,10 +20,12 @@ if not IS_MODULE and Path.cwd() != ROOT and Path("config.yaml").is_file():
     configfile: "config.yaml"
 
 
-report: "workflow/report/workflow.rst"
-
-
 include: "workflow/rules/common.smk"
+
+
+report: "workflow/report/workflow.rst" if DATA.of_study else "workflow/report/own_data.rst"
+
+
 include: "workflow/rules/data.smk"
 include: "workflow/rules/splits.smk"
 include: "workflow/rules/features.smk"
@@ -59,7 +61,7 @@ rule all:
         run_files(rules.train.output.predictions),
         run_files(rules.describe.output.description, of=is_network),
         run_files(rules.evaluate.output.metrics),
-        expand(rules.gather_table.output.tables[0], table=PUBLISHED_TABLES),
+        expand(rules.gather_table.output.tables[0], table=COMPARED_TABLES),
         expand(rules.external_audit.output.tables[0], set=EXTERNAL),
         rules.gather_external.output if EXTERNAL else [],
         rules.report.input,

@@ -2,11 +2,9 @@
 
 The kernel is this Python, whichever kernels are installed, and finds nothing in the working folder.
 
-Inputs:
-    ``--notebook``: the notebook, which reads the folder ``--results``.
-    ``--template``: a folder with a template of nbconvert.
-Outputs:
-    ``--output``: the notebook with its outputs; the page, and the figures, lie beside it.
+Inputs: ``--notebook``, which reads the folder ``--results``, and ``--template`` of nbconvert.
+Output: the notebook with its outputs, without optional sections that show nothing (see
+`pulmoscan.report.notebook`); the page, and the figures, lie beside it.
 """
 
 import argparse
@@ -23,6 +21,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from pulmoscan import command
+from pulmoscan.report import notebook
 from pulmoscan.storage import atomic
 from traitlets.config import Config
 
@@ -38,8 +37,7 @@ class OwnKernel(AsyncKernelManager):
     def kernel_spec(self) -> KernelSpec:
         """The command that starts the kernel; `jupyter_client` would look for one by its name."""
         # Frozen modules make the kernel warn of a debugger, which nobody starts.
-        python = [sys.executable, "-I", "-Xutf8", "-Xfrozen_modules=off"]
-        start = [*python, "-m", "ipykernel_launcher"]
+        start = [sys.executable, "-I", "-Xutf8", "-Xfrozen_modules=off", "-m", "ipykernel_launcher"]
         return KernelSpec(argv=[*start, "-f", "{connection_file}", "--IPKernelApp.ignore_cwd=True"])
 
 
@@ -55,6 +53,7 @@ def main(argv: Sequence[str]) -> None:
     os.environ["PULMOSCAN_SCRIPTS"] = str(SCRIPTS)
     with atomic.replacing(arguments.output) as path:
         run(arguments.notebook, path, arguments.results)
+        notebook.leave_out_empty(path)
     exporter = nbconvert.HTMLExporter(
         extra_template_basedirs=[str(arguments.template.parent)],
         template_name=arguments.template.name,
@@ -75,12 +74,12 @@ def leave_the_user_out(cache: Path) -> None:
         os.environ[f"JUPYTER_{name}_DIR"] = str(cache.absolute() / "jupyter" / name.lower())
 
 
-def run(notebook: Path, output: Path, results: Path) -> None:
+def run(source: Path, output: Path, results: Path) -> None:
     """Run a notebook; raises ``ValueError`` where its own code does, or where it is killed."""
     with tempfile.TemporaryDirectory(prefix="pulmoscan-") as sockets:  # whose names must be short
         try:
             papermill.execute_notebook(
-                notebook,
+                source,
                 output,
                 {"results": str(results)},
                 cwd=".",

@@ -5,14 +5,15 @@ rename is missed here.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import cv2
 import numpy as np
 import pandas as pd
 from pulmoscan.config import runs
-from pulmoscan.data import describe
+from pulmoscan.data import describe, layout, stated
 from pulmoscan.results import (
     comparison,
     hardest_images,
@@ -35,6 +36,7 @@ CONFIG = {
     "dataset": {"source": "phantom"},
     "weights": {"source": "none"},
     "explain": {"seed": 0, "images": []},
+    "report": {"title": None},
     "models": {"lenet5": {}, "staged": {"like": "lenet5"}, "lenet5-tuned": {"tune": {}}, "knn": {}},
     "pixels": {
         "lungs": {"region": "lungs"},
@@ -65,15 +67,23 @@ def write(
     seeds: Sequence[int] = (0, 1),
     source: str = "RSNA",
     shortfall: str = "",
+    masks: bool = True,
+    columns: Mapping[str, Sequence[object]] = MappingProxyType({}),
 ) -> Path:
     """Write a study and return its folder.
 
     ``table`` has the model, unfreeze, variant and published tables of each run, which is made on
     all ``splits``. With a ``shortfall`` the data fill no sampling, so that no run is made.
+    ``columns`` are further ones of the images, whose values are taken in turn.
     """
     random = np.random.default_rng(0)
     names = [name for split, scheme in splits.items() for name in runs.split_names(split, scheme)]
     audit = _audit(classes, source, random)
+    if not masks:
+        audit[["mask_width", "mask_height"]] = 0
+        audit[["useful_area", "mean_lungs", "sd_lungs"]] = np.nan
+    for name, values in columns.items():
+        audit[name] = np.resize(np.asarray(values, dtype=object), len(audit))
     config = CONFIG | {"seeds": list(seeds), "split": next(iter(splits))}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config))
@@ -103,7 +113,7 @@ def write(
     results = comparison.Gathered(
         selected, gathered["metrics"], gathered["per_class"], gathered["searches"], resampling
     )
-    written = _described(audit) | {
+    written = _described(audit, columns) | {
         name: comparison.compare(name, figures, results, samplings, SEARCHED)
         for name in figures["table"].unique()
     }
@@ -194,11 +204,12 @@ def _write_images(
     tables.write(folder / "audit/images.parquet", audit.drop(columns="split"))
 
 
-def _described(audit: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def _described(audit: pd.DataFrame, columns: Iterable[str]) -> dict[str, pd.DataFrame]:
     """The tables of the audit, of facts, and of provenance."""
     functions = ("classes", "modes", "sizes", "sources", "class_by_source", "useful_area")
     found = {name: getattr(describe, name)(audit) for name in (*functions, "intensity")}
     return found | {
+        "attributes": stated.attributes(audit, columns),
         "metadata_errors": pd.DataFrame(columns=["class", "image", "error", "value", "expected"]),
         "duplicates": pd.DataFrame(
             columns=["group", "kind", "image_a", "image_b", "distance", "correlation"]
@@ -302,6 +313,8 @@ def _training(
             **{"label": explained["class"], "target": labels[0], "predicted": labels[0]},
             **{"correct": True, "energy_in_lungs": 0.4, "lung_area": 0.25},
         )
+        unmasked = scored["useful_area"].iloc[[0, -1]].isna()
+        found["explained"].loc[unmasked, ["energy_in_lungs", "lung_area"]] = np.nan
     return found
 
 
@@ -311,4 +324,4 @@ def _draw_panels(folder: Path, explained: pd.DataFrame) -> None:
         panels = folder / "explain" / row.split_name / name / "panels"
         panels.mkdir(parents=True, exist_ok=True)
         content = cv2.imencode(".png", np.zeros((2, 2), np.uint8))[1].tobytes()
-        (panels / f"{row.image}.png").write_bytes(content)
+        (panels / f"{layout.file_stem(row.image)}.png").write_bytes(content)

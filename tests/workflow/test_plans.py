@@ -119,3 +119,16 @@ def test_results_of_several_splits_and_folds_stand_side_by_side(with_splits):
     counts = pd.read_csv(workflow.folder / resampling, sep="\t")
     assert set(counts["split_name"]) == {"grouped", "naive", "cv-1", "cv-2"}
     assert set(counts["class"]) == set(CLASSES)
+
+
+def test_other_data_are_not_put_beside_what_was_published(finished, tmp_path):
+    for class_name in ("ill", "well"):
+        (tmp_path / "data" / class_name).mkdir(parents=True)
+        (tmp_path / "data" / class_name / "1.png").write_bytes(b"")
+    folder = tmp_path / "study"
+    folder.mkdir()
+    dataset = {"source": "folders", "path": str(tmp_path / "data"), "masks": "none"}
+    only = "model == 'lenet5' and variant == 'full'"
+    plan = finished.plan("--directory", str(folder), dataset=dataset, run_filter=only)
+    assert {"report", "compare_runs", "source_oracle"} <= set(plan)
+    assert not set(plan) & {"compare", "gather_table", "protocol", "dataset_facts"}

@@ -13,6 +13,7 @@ def published_settings():
                 for name, of_set in config["external"].items()
             },
             "weights": config["weights"] | {"folder": None},
+            "explain": EXPLAIN,
             "runs": runs.name if runs.is_absolute() else config["runs"],
         }
     )
@@ -47,8 +48,8 @@ def shared_benchmarks(wildcards):
         "selection": [""],
         "gather": [""],
         "gather_explained": [""],
-        "gather_table": PUBLISHED_TABLES,
-        "compare": PUBLISHED_TABLES,
+        "gather_table": COMPARED_TABLES,
+        "compare": COMPARED_TABLES,
         "external_download": sets,
         "external_pack": sets,
         "external_audit": sets,

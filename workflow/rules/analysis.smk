@@ -203,3 +203,5 @@ ANALYSES = [
     "dataset_facts",
     *(["external_results"] if EXTERNAL else []),
 ]
+if not DATA.of_study:  # what compares with the study has nothing to compare
+    ANALYSES = [name for name in ANALYSES if name not in ("protocol", "dataset_facts")]

@@ -37,6 +37,9 @@ try:
     if workflow.is_main_process and not RUN_NOTHING & set(sys.argv):
         check.check_results(config)
     DATA = data_set.read(config["dataset"])
+    EXPLAIN = data_set.explained(config["explain"], DATA)
+    # Nothing was published about the data of others.
+    COMPARED_TABLES = PUBLISHED_TABLES if DATA.of_study else []
     SELECTED = run_table.select(RUN_TABLE, RUN_FILTER)
     check.check_runs(config, SELECTED, PUBLISHED_TABLES, DATA)
     MODELS = models.resolve(config)

@@ -39,7 +39,7 @@ rule gradcam:
         *code("scripts/gradcam.py"),
         program=program("scripts/gradcam.py"),
         pixels=variant_pixels,
-        explain=as_json(config["explain"]),
+        explain=as_json(EXPLAIN),
         batch_size=config["training"]["batch_size"],
         threads=config["training"]["threads"],
         backend=KERAS_BACKEND,

@@ -8,13 +8,17 @@ report:     tables, gathered tables, panels of images -> report/report.ipynb, re
 include: "../functions/report.smk"
 
 
+# Radiographs of one's own have a report without anything that the study published.
+NOTEBOOK = f"notebooks/{'report' if DATA.of_study else 'own_data'}.ipynb"
+
+
 rule provenance:
     input:
         raw=rules.download.output.table,
         weights=weights_records,
         selection=rules.selection.output.table,
         # What the costs are those of: the report's other inputs.
-        published=expand(rules.compare.output.table, table=PUBLISHED_TABLES),
+        published=expand(rules.compare.output.table, table=COMPARED_TABLES),
         analyses=[getattr(rules, name).output.table for name in ANALYSES],
         explained=rules.gather_explained.output.table,
     output:
@@ -51,7 +55,7 @@ rule provenance:
 
 rule report:
     input:
-        notebook=local(own_file("notebooks/report.ipynb")),
+        notebook=local(own_file(NOTEBOOK)),
         template=[
             local(own_file("notebooks/template/conf.json")),
             local(own_file("notebooks/template/index.html.j2")),
@@ -64,7 +68,7 @@ rule report:
         images=rules.pack.output.images,
         masks=rules.pack.output.masks,
         resampling=rules.resampling.output.table,
-        published=expand(rules.compare.output.table, table=PUBLISHED_TABLES),
+        published=expand(rules.compare.output.table, table=COMPARED_TABLES),
         analyses=[getattr(rules, name).output.table for name in ANALYSES],
         selection=rules.selection.output.table,
         gathered=rules.gather.output.tables,
@@ -74,7 +78,7 @@ rule report:
         notebook="results/report/report.ipynb",
         html=report(
             "results/report/report.html",
-            caption="../report/report.rst",
+            caption="../report/report.rst" if DATA.of_study else "../report/own_data_report.rst",
             category="Report",
             labels={"page": "The whole report"},
         ),
@@ -89,7 +93,7 @@ rule report:
         mem_mb=more_each_attempt(4000),
         runtime=more_each_attempt(30),
     params:
-        *code("notebooks/report.ipynb"),
+        *code(NOTEBOOK),
         *code("scripts/report.py"),
         program=program("scripts/report.py"),
         template=uncompared(own_file("notebooks/template")),

@@ -193,6 +193,7 @@ def _run_problems(
     for split in sorted({*runs["split"]} - {config["split"]}):
         yield from _split_problems(config, split)
     yield from _sampling_problems(config, runs, data.classes)
+    yield from data_set.image_problems(config["explain"]["images"], data)
     yield from data_set.split_problems(config, sorted({*runs["split"]}), data)
     for run in runs.itertuples():
         place = f"{config['runs']}: run {run.variant}/{run.model}/unfreeze-{run.unfreeze}"

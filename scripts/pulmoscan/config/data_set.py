@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from pulmoscan import spelling
 from pulmoscan.acquire import local, own
 from pulmoscan.acquire.listing import UNLABELLED, Listing
 from pulmoscan.config import names
@@ -28,6 +29,11 @@ class DataSet:
     listing: Listing | None = None
     images: int = 0
     without_mask: int = 0
+
+    @property
+    def of_study(self) -> bool:
+        """Whether what the study published is about these images: they are of its database."""
+        return self.listing is None
 
 
 DATABASE = DataSet(list(layout.CLASSES))
@@ -115,6 +121,35 @@ def split_problems(config: Mapping, names: Collection[str], data: DataSet) -> It
                 given.held_out(images, scheme["hold_out"])
         except ValueError as error:
             yield f"config: splits.{name}: {error}"
+
+
+def image_problems(images: Collection[str], data: DataSet) -> Iterator[str]:
+    """Yield which of the images to explain a table or folders do not list, a line each.
+
+    Names that only the study's database has are those of the default, and are nobody's mistake.
+    """
+    if data.listing is None:
+        return
+    known = {image.name for image in data.listing.images}
+    for name in images:
+        if name not in known and not _is_of_database(name):
+            guess = spelling.guess(name, known)
+            yield f"config: explain.images: {guess}{data.listing.where} lists no image {name!r}"
+
+
+def _is_of_database(image: str) -> bool:
+    try:
+        return bool(layout.canonical_image(image))
+    except ValueError:
+        return False
+
+
+def explained(explain: Mapping, data: DataSet) -> Mapping:
+    """Return the settings ``explain`` without the images that a table or folders do not list."""
+    if data.listing is None:
+        return explain
+    known = {image.name for image in data.listing.images}
+    return {**explain, "images": [name for name in explain["images"] if name in known]}
 
 
 def unshown(config: Mapping, runs: pd.DataFrame, data: DataSet) -> dict[str, str]:

@@ -66,7 +66,7 @@ def useful_area(images: pd.DataFrame) -> pd.DataFrame:
         area = members["useful_area"]
         grey = int((~members["mask_binary"] & (members["mask_width"] > 0)).sum())
         quantiles = area.quantile([0, 0.25, 0.5, 0.75, 1]).tolist()
-        rows.append((name, len(area), area.mean(), area.std(), *quantiles, grey))
+        rows.append((name, area.count(), area.mean(), area.std(), *quantiles, grey))
     columns = ["class", "images", "mean", "sd", "min", "q25", "median", "q75", "max", "grey_masks"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -85,7 +85,7 @@ def intensity(images: pd.DataFrame) -> pd.DataFrame:
     for name, members in _with_all(_usable(images), images):
         for region, suffix in (("full", ""), ("lungs", "_lungs")):
             mean, sd = members[f"mean{suffix}"], members[f"sd{suffix}"]
-            rows.append((name, region, len(members), mean.mean(), mean.std(), sd.mean(), sd.std()))
+            rows.append((name, region, mean.count(), mean.mean(), mean.std(), sd.mean(), sd.std()))
     columns = [
         "class",
         "region",

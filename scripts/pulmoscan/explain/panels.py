@@ -1,5 +1,6 @@
 """Pictures of Grad-CAM: the radiograph, what the network saw, where it looked, and its answer."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
+from pulmoscan.data.layout import file_stem
 from pulmoscan.explain.scores import PROBABILITY
 from pulmoscan.storage.atomic import record_folder, replacing
 
@@ -21,7 +23,11 @@ SIZE = (12.0, 3.6)  # inches
 DPI = 100
 OPACITY = 0.5  # of the map over the radiograph
 PARTS = ("Radiograph", "What the network saw", "Grad-CAM, lungs outlined")
+UNMASKED = "Grad-CAM"
 ZERO = "Grad-CAM: zero everywhere"
+LONG = 20  # characters of a label that stands beside its bar in one line
+TITLE = 110  # characters of a title in one line
+LINES = 15  # of text that have room beside the bars
 TRUE, OTHER = "#2a7f4f", "#8a8f98"
 
 
@@ -76,7 +82,8 @@ class Panel:
         parts = (image, shown, overlay(image, mask, cam))
         for picture, part in zip(self._pictures, parts, strict=True):
             picture.set_data(part)
-        self._pictures[-1].axes.set_title(PARTS[-1] if cam.any() else ZERO, fontsize=10)
+        looked = PARTS[-1] if mask.any() else UNMASKED
+        self._pictures[-1].axes.set_title(looked if cam.any() else ZERO, fontsize=10)
         for name, bar, number, value in zip(
             self._labels, self._bars, self._numbers, probabilities, strict=True
         ):
@@ -84,7 +91,8 @@ class Panel:
             bar.set_facecolor(TRUE if name == label else OTHER)
             number.xy = (value, number.xy[1])
             number.set_text(f"{value:.2f}")
-        self._title.set_text(title)
+        self._title.set_text("\n".join(textwrap.wrap(title, TITLE)))
+        self._title.set_fontsize(12 if len(title) <= TITLE else 8)
         self._figure.savefig(path)
 
 
@@ -97,7 +105,9 @@ def write_panels(
     masks: np.ndarray,
     cams: np.ndarray,
 ) -> None:
-    """Write a panel ``<image>.png`` for each image, and remove those of images no longer chosen.
+    """Write a panel for each image, and remove those of images no longer chosen.
+
+    It is called ``<image>.png``, with `layout.file_stem` of the image's name.
 
     Args:
         folder: of the panels.
@@ -116,7 +126,7 @@ def write_panels(
         probabilities = [row[f"{PROBABILITY}{label}"] for label in labels]
         certainty = row[f"{PROBABILITY}{row['predicted']}"]
         title = f"{row['image']}: {row['label']}, predicted {row['predicted']} ({certainty:.2f})"
-        with replacing(folder / f"{row['image']}.png", recorded=False) as path:
+        with replacing(folder / f"{file_stem(row['image'])}.png", recorded=False) as path:
             panel.draw(
                 path,
                 images[index],
@@ -153,11 +163,16 @@ def overlay(image: np.ndarray, mask: np.ndarray, cam: np.ndarray) -> np.ndarray:
 def _bars(axis: Axes, labels: Sequence[str]) -> tuple[BarContainer, list[Annotation]]:
     """Return the bars of an axis and the numbers at their ends."""
     bars = axis.barh(labels, [0.0] * len(labels))
-    numbers = axis.bar_label(bars, padding=3, fontsize=9)
+    lines = ["\n".join(textwrap.wrap(label, LONG)) for label in labels]
+    size = min(9, 9 * LINES / sum(1 + line.count("\n") for line in lines))
+    numbers = axis.bar_label(bars, padding=3, fontsize=size)
     axis.set_xlim(0, 1.18)  # room for the number beside a bar of 1
     axis.set_xticks([0, 0.5, 1])
     axis.invert_yaxis()
+    if lines != list(labels):
+        axis.set_yticks(range(len(lines)), lines)
     axis.tick_params(labelsize=9)
+    axis.tick_params("y", labelsize=size)
     axis.set_title("Probability (true class green)", fontsize=10)
     axis.spines[["top", "right"]].set_visible(False)
     return bars, numbers

@@ -28,16 +28,13 @@ def choose(sampling: pd.DataFrame, settings: Mapping) -> pd.DataFrame:
 
     Args:
         sampling: ``row, image, class, label, split`` of the images of a sampling.
-        settings: ``explain`` of the configuration: ``per_class``, ``seed`` and ``images``, names in
-            any spelling of the database.
+        settings: ``explain`` of the configuration: ``per_class``, ``seed`` and ``images``, names of
+            images; those of the database in any spelling.
 
     Returns:
         The rows of ``sampling`` that are chosen.
-
-    Raises:
-        ValueError: a name is not one of the database.
     """
-    named = {canonical_image(image) for image in settings.get("images") or ()}
+    named = set(_named(sampling, settings))
     unseen = sampling[sampling["split"] != "train"]
     chosen = set(unseen["image"]) & named
     for class_name, members in unseen[unseen["split"] == "test"].groupby("class"):
@@ -50,7 +47,7 @@ def choose(sampling: pd.DataFrame, settings: Mapping) -> pd.DataFrame:
 def left_out(sampling: pd.DataFrame, settings: Mapping) -> str:
     """Return a sentence about the named images that `choose` cannot take, "" where it takes all."""
     splits = sampling.set_index("image")["split"]
-    named = dict.fromkeys(canonical_image(image) for image in settings.get("images") or ())
+    named = _named(sampling, settings)
     trained = [image for image in named if splits.get(image) == "train"]
     absent = [image for image in named if image not in splits.index]
     reasons = [
@@ -59,6 +56,19 @@ def left_out(sampling: pd.DataFrame, settings: Mapping) -> str:
         if images
     ]
     return f"not explained, of explain.images: {'; '.join(reasons)}" if reasons else ""
+
+
+def _named(sampling: pd.DataFrame, settings: Mapping) -> list[str]:
+    """Return the images that the settings name, each once and as the sampling spells it."""
+    known = set(sampling["image"])
+
+    def spelled(name: str) -> str:
+        try:
+            return name if name in known else canonical_image(name)
+        except ValueError:
+            return name
+
+    return list(dict.fromkeys(map(spelled, settings.get("images") or ())))
 
 
 def table(
@@ -80,7 +90,7 @@ def table(
     Returns:
         ``image, class, label, split``, ``target`` (the label that a map explains), ``predicted``,
         ``correct``, ``p_<label>`` of each label, ``energy_in_lungs`` (see `energy_inside`) and
-        ``lung_area``, the share of pixels inside the lungs.
+        ``lung_area``, the share of pixels inside the lungs; null for an image without a mask.
     """
     scores = chosen[["image", "class", "label", "split"]].copy()
     scores["target"] = [labels[target] for target in explained.targets]
@@ -88,8 +98,9 @@ def table(
     scores["correct"] = scores["predicted"] == scores["label"]
     for index, label in enumerate(labels):
         scores[f"{PROBABILITY}{label}"] = explained.probabilities[:, index]
-    scores["energy_in_lungs"] = energy_inside(cams, masks)
-    scores["lung_area"] = masks.mean(axis=(1, 2))
+    area = masks.mean(axis=(1, 2))
+    scores["energy_in_lungs"] = np.where(area > 0, energy_inside(cams, masks), np.nan)
+    scores["lung_area"] = np.where(area > 0, area, np.nan)
     return scores
 
 

@@ -10,6 +10,13 @@ TABLES = {
         "Mode of the image files. <i>Equal channels</i>: RGB whose three channels are the same."
     ),
     "sizes": "Sizes of images and masks, in pixels.",
+    "own_sizes": "Sizes of images, in pixels. A dash: it could not be read.",
+    "own_sizes_with_masks": (
+        "Sizes of images and masks, in pixels. A dash: there is none, or it could not be read."
+    ),
+    "attributes": (
+        "Further columns of the data: images by value and class. A dash: nothing is stated."
+    ),
     "useful_area": "Share of the image inside the lungs.",
     "metadata_errors": "Metadata that disagree with the images.",
     "duplicates": (
@@ -31,6 +38,11 @@ TABLES = {
         "trainings, [95 % interval]. <i>Common</i>: test accuracy on the images that all "
         "four-class runs share. Images are those of training/validation/test; epochs and seconds "
         "are means, seconds those of the training alone."
+    ),
+    "own_runs": (
+        "One row per run. Validation and test accuracy in per cent, ± standard deviation between "
+        "trainings, [95 % interval]. Images are those of training/validation/test; epochs and "
+        "seconds are means, seconds those of the training alone."
     ),
     "not_made": "Selected runs that were not made.",
     "per_class": "Test set class by class: {name}",
@@ -81,6 +93,9 @@ TABLES = {
         "without a label that the run knows which is given this one."
     ),
     "external_not_run": "Runs that could not predict a set.",
+    "source_oracle": (
+        "Test images, accuracy of the majority label of each source in per cent, [95 % interval]."
+    ),
     # --------------------------------------------------------------------------------- provenance
     "provenance": "What this report was made with.",
     "costs": (
@@ -102,6 +117,10 @@ FIGURES = {
     "mean_images": (
         "Mean of all usable images of each class (the study took 100 of each), whole and masked."
     ),
+    "own_random_images": "A few images of each class, drawn by seed.",
+    "own_sources": "Images and shares of the sources.",
+    "own_images_with_histograms": "An image of each class with its histogram.",
+    "own_mean_images": "Mean of all usable images of each class{parts}.",
     # ----------------------------------------------------------------------------------- the runs
     "synthesis": "Validation accuracy, published and reproduced, with 95 % intervals.",
     "training_curves": (

@@ -11,6 +11,7 @@ from matplotlib.ticker import FuncFormatter
 from pulmoscan.report import figures
 from pulmoscan.report.tables import several_splits
 
+FEW = 5  # labels of a matrix that is a third of the page wide
 POINTS = FuncFormatter(lambda share, _: f"{100 * share:+g}" if share else "0")
 PERCENT = FuncFormatter(lambda share, _: f"{100 * share:g}%")
 
@@ -219,10 +220,14 @@ def confusion_matrices(tables: Mapping[str, pd.DataFrame], columns: int = 3) -> 
 
     Args:
         tables: by name, whose slashes begin a new line, ``split, label, predicted, images``.
-        columns: the number of matrices beside each other.
+        columns: the number of matrices beside each other, at most.
     """
+    most = max((table["label"].nunique() for table in tables.values()), default=0)
+    if most > FEW:
+        columns = 2 if most <= 2 * FEW else 1
+    size = min(8, 160 / max(most, 1)) if columns == 1 else 8 if columns > 2 else 7
     rows = -(-len(tables) // columns)
-    figure, axes = figures.empty(9.6 / columns * rows, rows, columns)
+    figure, axes = figures.empty(min(9.6 / columns, 7) * rows, rows, columns)
     for axis in axes.flat[len(tables) :]:
         axis.set_axis_off()
     for axis, (name, table) in zip(axes.flat, tables.items(), strict=False):
@@ -234,9 +239,13 @@ def confusion_matrices(tables: Mapping[str, pd.DataFrame], columns: int = 3) -> 
         axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         for (i, j), count in np.ndenumerate(matrix):
             colour = "white" if shares[i, j] > 0.6 else figures.INK
-            axis.text(j, i, f"{count:,}", ha="center", va="center", fontsize=8, color=colour)
-        axis.set_xticks(range(len(labels)), labels, rotation=30, ha="right", fontsize=7)
-        axis.set_yticks(range(len(labels)), labels, fontsize=7)
+            axis.text(j, i, f"{count:,}", ha="center", va="center", fontsize=size, color=colour)
+        names = [figures.wrapped(label, figures.LONG) for label in labels]
+        if most <= FEW and names == labels:
+            axis.set_xticks(range(len(labels)), names, rotation=30, ha="right", fontsize=7)
+        else:
+            axis.set_xticks(range(len(labels)), names, rotation=90, fontsize=7)
+        axis.set_yticks(range(len(labels)), names, fontsize=7)
         axis.spines[:].set_visible(False)
         figures.label(axis, name.replace("/", "\n"), x="predicted", y="label")
         axis.title.set_fontsize(8)

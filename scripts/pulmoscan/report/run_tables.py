@@ -4,7 +4,7 @@ See `sentences` for the words in them, and `captions` for what is said above the
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
@@ -83,15 +83,21 @@ def _protocols(rows: pd.DataFrame, samplings: Mapping[str, str], splits: bool) -
     return page.table(without_empty(data), formats, caption) + below
 
 
-def summary(made: pd.DataFrame) -> str:
+def summary(made: pd.DataFrame, *, common: bool = True) -> str:
     """Return the accuracies of runs, one row each: means over trainings, intervals and spread.
 
-    ``made`` are rows of `Study.made`. The interval is the Wilson one of the mean on the images of
-    one evaluation, as in the other tables.
+    The interval is the Wilson one of the mean on the images of one evaluation, as in the other
+    tables.
+
+    Args:
+        made: rows of `Study.made`.
+        common: whether to show the accuracy on the images that runs have in common.
     """
     rows = [_summed(part) for _, part in made.groupby(runs.KEY, sort=False)]
     data = pd.DataFrame(rows)
-    caption = TABLES["runs"]
+    caption = TABLES["runs" if common else "own_runs"]
+    if not common:
+        data = data.drop(columns="common")
     for column in ("split", "folds", "seeds"):
         if data[column].nunique() == 1:  # said once, or not at all
             value = data[column].iloc[0]
@@ -181,7 +187,9 @@ def trained(made: pd.DataFrame, stages: Mapping[Training, pd.DataFrame]) -> str:
     )
 
 
-def sensitivity(made: pd.DataFrame, per_class: pd.DataFrame) -> str:
+def sensitivity(
+    made: pd.DataFrame, per_class: pd.DataFrame, named: Sequence[str] = ("model",)
+) -> str:
     """Return how well trainings find the positive of two labels on the test images, one row each.
 
     One whose labels are others has dashes.
@@ -189,6 +197,7 @@ def sensitivity(made: pd.DataFrame, per_class: pd.DataFrame) -> str:
     Args:
         made: rows of `Study.made`.
         per_class: gathered.
+        named: the columns that tell the runs apart.
     """
     rates = ["recall", "specificity"]
     test = per_class.loc[per_class["split"] == "test", [*KEY, "label", *rates, *COUNTS]]
@@ -196,7 +205,7 @@ def sensitivity(made: pd.DataFrame, per_class: pd.DataFrame) -> str:
     rows = made.merge(test, on=[*KEY, "positive"], how="left")
     if rows["split_name"].nunique() == 1:
         rows = rows.drop(columns="split_name")
-    shown = ["split_name", "model", "seed", "threshold", "test_accuracy", *rates, *COUNTS]
+    shown = ["split_name", *named, "seed", "threshold", "test_accuracy", *rates, *COUNTS]
     return page.table(
         rows[[name for name in shown if name in rows]],
         dict.fromkeys(("test_accuracy", *rates), page.share)

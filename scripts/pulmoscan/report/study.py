@@ -14,6 +14,7 @@ import pandas as pd
 
 from pulmoscan.config import runs
 from pulmoscan.data.describe import ALL
+from pulmoscan.data.layout import file_stem
 from pulmoscan.inputs import pixels
 from pulmoscan.results import gather
 from pulmoscan.results.selection import RUN
@@ -35,7 +36,7 @@ TEXT = frozenset(
             "positive",
         ),
         *("image", "image_a", "image_b", "class", "label", "predicted", "most_predicted", "source"),
-        *("group", "region", "mode", "error", "expected", "value", "defect", "warning"),
+        *("group", "region", "column", "mode", "error", "expected", "value", "defect", "warning"),
         *("shortfall", "fact", "class_or_set", "key", "rule", "wildcards"),
         *("set", "shared", "measure", "unit"),
     ]
@@ -49,8 +50,10 @@ Training = tuple[str, str, str, str, int]  # the values of KEY
 class Study:
     """What the report shows, from the folder of a workflow's results."""
 
-    def __init__(self, results: str | Path) -> None:
+    def __init__(self, results: str | Path, *, published: bool = True) -> None:
+        """Read the results in a folder; ``published``: whether those of the study stand beside."""
         self.folder = Path(results)
+        self.published = published
         self.figures = self.folder / "report/figures"
         self._tables: dict[str, pd.DataFrame] = {}
         self._gathered: dict[str, pd.DataFrame] = {}
@@ -73,6 +76,11 @@ class Study:
             return name.parts[0] != "report" and selected(name)
 
         return verify(self.folder, min(THREADS, os.cpu_count() or 1), wanted, seconds=math.inf)
+
+    @property
+    def title(self) -> str | None:
+        """The title that the configuration gives, None for the usual one."""
+        return self.config["report"]["title"]
 
     @property
     def synthetic(self) -> bool:
@@ -149,7 +157,8 @@ class Study:
     def panel(self, run: tuple, image: str) -> Path:
         """Return the Grad-CAM panel of an image; ``run`` has the attributes of a training's key."""
         name = runs.name(run.model, run.unfreeze, run.variant)
-        return self.folder / "explain" / run.split_name / name / "panels" / f"{image}.png"
+        panels = self.folder / "explain" / run.split_name / name / "panels"
+        return panels / f"{file_stem(image)}.png"
 
     # ------------------------------------------------------------------------------------- data set
 
@@ -164,6 +173,21 @@ class Study:
     def usable(self) -> pd.DataFrame:
         """The rows of `audit` without defects."""
         return self.audit[self.audit["defects"] == ""]
+
+    @property
+    def masked_rows(self) -> pd.Series:
+        """Which rows of `audit` have a lung mask."""
+        return self.audit["useful_area"].notna()
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether any usable image has a lung mask."""
+        return bool(self.masked_rows[self.usable.index].any())
+
+    @property
+    def has_sources(self) -> bool:
+        """Whether the images are known to come from several sources, or some of them from one."""
+        return len(self.table("sources")) > 1
 
     @property
     def classes(self) -> list[str]:

@@ -104,3 +104,23 @@ def test_images_left_out_and_runs_not_made_are_told(tmp_path):
     ]
     told = "dataset.masks: net/lungs and 1 more runs are not made: 1 of 3 images have no mask"
     assert list(notices._masks(data_set.unshown(config(), RUNS, data))) == [told]
+
+
+def test_images_to_explain_are_those_that_a_table_lists(tmp_path):
+    data = read(tmp_path, *ROWS)
+    settings = {"per_class": 1, "images": ["COVID-1214", "3.png", "4.png"]}
+    assert data_set.explained(settings, data) == {"per_class": 1, "images": ["3.png"]}
+    (line,) = data_set.image_problems(settings["images"], data)
+    assert line.startswith("config: explain.images: did you mean ")
+    assert line.endswith("t.csv lists no image '4.png'")
+
+
+def test_images_of_the_database_are_named_as_they_are():
+    settings = {"per_class": 1, "images": ["COVID-1214"]}
+    assert data_set.explained(settings, data_set.DATABASE) is settings
+    assert not [*data_set.image_problems(settings["images"], data_set.DATABASE)]
+
+
+def test_nothing_was_published_about_other_data(tmp_path):
+    assert data_set.DATABASE.of_study
+    assert not read(tmp_path, *ROWS).of_study

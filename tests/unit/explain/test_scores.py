@@ -1,7 +1,6 @@
 """Which images are explained, and what is recorded of their maps."""
 
 import numpy as np
-import pytest
 from pulmoscan.explain import scores
 from pulmoscan.explain.gradcam import Explanations
 from small_sampling import LABELS, sampling_table
@@ -25,8 +24,14 @@ def test_named_images_come_in_any_spelling_but_not_from_training():
     named = ["NORMAL-11", "Viral_Pneumonia-25", "COVID-1", "COVID-4000"]
     chosen = scores.choose(sampling_table(), {"per_class": 0, "seed": 0, "images": named})
     assert chosen["image"].tolist() == ["Normal-11", "Viral Pneumonia-25"]
-    with pytest.raises(ValueError, match="no class 'Flu': the classes are COVID"):
-        scores.choose(sampling_table(), {"per_class": 0, "seed": 0, "images": ["Flu-1"]})
+
+
+def test_images_of_ones_own_are_named_as_they_are_called():
+    table = sampling_table().replace({"image": {"Normal-11": "site 1/NORMAL-11.png"}})
+    named = ["site 1/NORMAL-11.png", "another"]
+    settings = {"per_class": 0, "seed": 0, "images": named}
+    assert scores.choose(table, settings)["image"].tolist() == named[:1]
+    assert scores.left_out(table, settings).endswith("its sampling lacks another")
 
 
 def test_energy_inside_is_the_share_of_the_maps_sum():
@@ -51,6 +56,8 @@ def test_a_row_of_scores_says_what_its_map_shows():
     assert scores.labels_of(table) == LABELS
     np.testing.assert_array_equal(table[[f"p_{label}" for label in LABELS]], probabilities)
     assert table["energy_in_lungs"].tolist() == table["lung_area"].tolist() == [0.25, 0.25]
+    unmasked = scores.table(chosen, LABELS, explained, cams, 0 * masks)
+    assert unmasked[["energy_in_lungs", "lung_area"]].isna().all(axis=None)
 
 
 def test_named_images_that_cannot_be_explained_are_told():

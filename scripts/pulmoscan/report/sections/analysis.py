@@ -23,7 +23,12 @@ SHARES = frozenset(
     ]
 )
 # Where predictions are concerned, a split is a part of the split that gives its name to the run.
-HEADINGS = {"split_name": "split", "split": "part", "unfreeze": "unfrozen"}
+HEADINGS = {
+    "split_name": "split",
+    "split": "part",
+    "unfreeze": "unfrozen",
+    "n_test": "test images",
+}
 COLUMNS = 4  # pictures beside each other
 PICTURES = 8
 SAID = 6  # differences that are put into words
@@ -44,6 +49,8 @@ def hardest_images(study: Study) -> str:
     images = rows.groupby("image")[["trainings", "wrong"]].sum()
     always = (images["wrong"] == images["trainings"]).sum()
     some = rows[rows["wrong"] > 0]
+    if not (study.published or study.has_sources):
+        some = some.drop(columns="source")
     note = page.note(
         f"Of {sentences.counted(len(images), 'validation or test image')}, {always:,} "
         f"{'is' if always == 1 else 'are'} predicted wrongly by every training that predicts "
@@ -63,7 +70,8 @@ def region_differences(study: Study) -> str:
     """
     rows = study.table("region_differences")
     if not len(rows):
-        return page.note("No network was trained on several parts of the same images.")
+        none = page.note("No network was trained on several parts of the same images.")
+        return none if study.published else ""
     several = rows["sampling"].nunique() > 1, rows["split"].nunique() > 1
     said = [sentences.region_difference(row, *several) for _, row in rows.iterrows()]
     shown = rows.assign(
@@ -86,7 +94,8 @@ def subgroups(study: Study) -> str:
     rows = study.table("subgroups")
     compared = rows[rows["difference"].notna()]
     if not len(compared):
-        return page.note("No part of the test images is large enough to be compared with the rest.")
+        none = page.note("No part of the test images is large enough to be compared with the rest.")
+        return none if study.published else ""
     # Of all labels together, a part may differ by its mix of them alone.
     within = compared[compared["label"] != ALL]
     told = within[(within["difference_low"] > 0) | (within["difference_high"] < 0)]
@@ -102,6 +111,25 @@ def subgroups(study: Study) -> str:
     )
     shown = rows.rename(columns={"split": "split_name"})
     return note + (f"<ul>{items}</ul>" if items else "") + _listed(shown, "subgroups")
+
+
+def regions(study: Study) -> str:
+    """Return networks that were trained on several kinds of images, as a figure."""
+    config = study.config
+    variants = pd.DataFrame.from_dict(config["variants"], orient="index")
+    plain = [
+        name
+        for name, entry in config["variants"].items()
+        if set(config["pixels"][entry["pixels"]]) == {"region"} and not entry.get("augment")
+    ]
+    made = study.made[study.made["variant"].isin(plain)].merge(
+        variants[["sampling", "pixels"]], left_on="variant", right_index=True
+    )
+    networks = ["split_name", "model", "unfreeze", "sampling"]
+    several = made.groupby(networks)["pixels"].transform("nunique") > 1
+    if not several.any():
+        return ""
+    return figures.drawn(result_figures.regions(made[several]), study.figures, "regions")
 
 
 def _listed(rows: pd.DataFrame, name: str) -> str:
@@ -130,6 +158,16 @@ def formats_of(rows: pd.DataFrame) -> dict[str, Callable[[float], str]]:
         else:
             formats[name] = page.plain
     return formats
+
+
+def source_oracle(study: Study) -> str:
+    """Return how far the source alone goes; nothing where fewer than two sources are known."""
+    if not study.has_sources:
+        return ""
+    rows = study.table("source_oracle")
+    rows = rows[rows["accuracy"].notna()]
+    accuracy = [page.percent(row.accuracy, row.low, row.high) for row in rows.itertuples()]
+    return _listed(rows.assign(accuracy=accuracy).drop(columns=["low", "high"]), "source_oracle")
 
 
 def _pictures(study: Study, rows: pd.DataFrame) -> str:

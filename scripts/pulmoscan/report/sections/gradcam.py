@@ -27,13 +27,18 @@ def numbers(study: Study) -> str:
         rows = rows.drop(columns="split_name")
     shares = dict.fromkeys(("correct", "energy in the lungs", "lung area"), page.share)
     names = {"split_name": "split"}
-    table = page.table(rows, {"images": page.count} | shares, TABLES["explained"], names)
+    caption = TABLES["explained"]
+    if rows["lung area"].isna().all():  # no image has a mask
+        rows, caption = rows.drop(columns=["energy in the lungs", "lung area"]), ""
+    table = page.table(rows, {"images": page.count} | shares, caption, names)
     return table + _not_explained(study, set(explained["image"]))
 
 
 def _not_explained(study: Study, explained: set[str]) -> str:
     """Return which of the images that the configuration names no run explains."""
-    named = map(canonical_image, study.config["explain"]["images"])
+    named = study.config["explain"]["images"]
+    if study.published:
+        named = map(canonical_image, named)
     missing = [image for image in dict.fromkeys(named) if image not in explained]
     if not missing:
         return ""

@@ -4,6 +4,7 @@ from pathlib import PurePosixPath
 
 import pandas as pd
 
+from pulmoscan.config import runs
 from pulmoscan.data.collections import UNKNOWN
 from pulmoscan.report import page
 from pulmoscan.report.captions import TABLES
@@ -20,10 +21,10 @@ WRONG = (
     "Results that this report was made from were changed, or are gone, since they were made: its "
     "figures may not be those that were computed."
 )
-UNTRAINED = (
-    "The networks start from random weights (<code>weights.source: none</code>), not from ImageNet "
-    "as in the study: their figures do not compare with the published ones."
+RANDOM = (
+    "The networks start from random weights (<code>weights.source: none</code>), not from ImageNet"
 )
+UNTRAINED = f"{RANDOM} as in the study: their figures do not compare with the published ones."
 
 
 def title(study: Study) -> str:
@@ -31,7 +32,40 @@ def title(study: Study) -> str:
     banner = page.note(SYNTHETIC, "synthetic") if study.synthetic else ""
     if _wrong(study):
         banner += page.note(f"{WRONG} <a href='#provenance'>Which ones</a>", "wrong")
-    return f"{banner}<h1>PulmoSCAN: the study re-run</h1>"
+    return f"{banner}<h1>{page.escaped(study.title or _usual_title(study))}</h1>"
+
+
+def _usual_title(study: Study) -> str:
+    if study.published:
+        return "PulmoSCAN: the study re-run"
+    images, classes = len(study.audit), len(study.classes)
+    return f"Classification of {images:,} chest radiographs in {classes} classes"
+
+
+def introduction(study: Study) -> str:
+    """Return which images and runs the page is about, in sentences."""
+    table = study.table("classes")
+    counts = dict(zip(table["class"], table["images"], strict=True))
+    images = ", ".join(f"{name} ({counts[name]:,.0f})" for name in study.classes)
+    said = [f"{counted(len(study.audit), 'radiograph')} in {len(study.classes)} classes: {images}"]
+    if "patient" in study.audit:
+        said.append(f"They are of {counted(study.audit['patient'].nunique(), 'patient')}")
+    if (sources := study.table("sources")["source"].tolist()) != [UNKNOWN] and len(sources) == 1:
+        said.append(f"All come from one source: {sources[0]}")
+    if unused := len(study.audit) - len(study.usable):
+        said.append(f"{counted(unused, 'image')} with defects {_are(unused)} not used")
+    unmasked = int((~study.masked_rows[study.usable.index]).sum())
+    if not study.has_masks:
+        said.append("There are no lung masks, so every network sees whole images")
+    elif unmasked:
+        said.append(f"{counted(unmasked, 'image')} {'has' if unmasked == 1 else 'have'} no mask")
+    made = len(study.made[runs.KEY].drop_duplicates())
+    said.append(f"{counted(made, 'run')} {_are(made, past=True)} made")
+    return f"<p>{page.escaped('. '.join(said))}.</p>"
+
+
+def _are(number: int, past: bool = False) -> str:
+    return ("was" if past else "is") if number == 1 else ("were" if past else "are")
 
 
 def summary(study: Study) -> str:
@@ -47,7 +81,9 @@ def summary(study: Study) -> str:
         "Seeds": ", ".join(map(str, study.config["seeds"])),
     }
     counts = dict.fromkeys(("Images", "Without defects", "Trainings made"), page.count)
-    note = page.note(UNTRAINED) if study.untrained else ""
+    note = ""
+    if study.untrained:
+        note = page.note(UNTRAINED if study.published else f"{RANDOM}.")
     return page.table(pd.DataFrame([row]), counts) + note
 
 

@@ -123,22 +123,3 @@ def _binary_matrices(study: Study, made: pd.DataFrame) -> dict[str, pd.DataFrame
         split = f"{run.split_name}: " if several else ""
         own[f"reproduced/{split}{run.model}"] = confusion[tuple(run)[1:]]
     return printed | own
-
-
-def regions(study: Study) -> str:
-    """Return networks that were trained on several kinds of images, as a figure."""
-    config = study.config
-    variants = pd.DataFrame.from_dict(config["variants"], orient="index")
-    plain = [
-        name
-        for name, entry in config["variants"].items()
-        if set(config["pixels"][entry["pixels"]]) == {"region"} and not entry.get("augment")
-    ]
-    made = study.made[study.made["variant"].isin(plain)].merge(
-        variants[["sampling", "pixels"]], left_on="variant", right_index=True
-    )
-    networks = ["split_name", "model", "unfreeze", "sampling"]
-    several = made.groupby(networks)["pixels"].transform("nunique") > 1
-    if not several.any():
-        return ""
-    return figures.drawn(result_figures.regions(made[several]), study.figures, "regions")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from pulmoscan.config import runs
 from pulmoscan.report import figures, page, result_figures, run_tables
 from pulmoscan.report.captions import TABLES
 from pulmoscan.report.study import KEY, Study
@@ -20,7 +21,7 @@ def accuracies(study: Study) -> str:
     made = study.made
     parts = []
     if len(made):
-        parts.append(run_tables.summary(made))
+        parts.append(run_tables.summary(made, common=study.published))
     if len(made) > len(study.first_seed):
         listed = run_tables.trainings(made)
         parts.append(page.folded(f"Each of the {len(made)} trainings", listed))
@@ -63,13 +64,29 @@ def of_first_seed(study: Study, table: str) -> dict[str, pd.DataFrame]:
 def per_class(study: Study) -> str:
     """Return the test set class by class, one folded table per run."""
     formats = dict.fromkeys(MEASURES, page.share) | dict.fromkeys(COUNTS, page.count)
+    names = {} if study.published else {"recall": "sensitivity"}
     return "".join(
         page.folded(
             TABLES["per_class"].format(name=name),
-            page.table(rows.loc[rows["split"] == "test", ["label", *MEASURES, *COUNTS]], formats),
+            page.table(
+                rows.loc[rows["split"] == "test", ["label", *MEASURES, *COUNTS]],
+                formats,
+                names=names,
+            ),
         )
         for name, rows in of_first_seed(study, "per_class").items()
     )
+
+
+def positives(study: Study) -> str:
+    """Return how well the positive of two labels is found; nothing where no run has one."""
+    made = study.made[study.made["positive"] != ""]
+    if not len(made):
+        return ""
+    several = made["positive"].nunique() > 1
+    named = [*runs.NAME, "positive"] if several else runs.NAME
+    said = "" if several else page.note(f"Positive: {page.escaped(made['positive'].iloc[0])}.")
+    return said + run_tables.sensitivity(made, study.gathered("per_class"), named)
 
 
 def trained(study: Study) -> str:

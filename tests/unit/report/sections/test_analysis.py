@@ -128,3 +128,8 @@ def test_parts_that_differ_are_put_into_words(changed):
     assert "80.0 %: 20.0 points fewer [-30.0, -10.0]." in html
     changed._tables["subgroups"] = pd.DataFrame(rows).assign(difference=float("nan"))
     assert "No part of the test images is large enough" in analysis.subgroups(changed)
+
+
+def test_networks_on_several_kinds_of_images_are_compared(study, without_runs):
+    assert "<figure" in analysis.regions(study)  # lungs and full, of one sampling
+    assert analysis.regions(without_runs) == ""

@@ -56,7 +56,6 @@ def test_without_runs_published_figures_remain(without_runs):
     assert "<figure" in published.dataset_size(without_runs)
     assert published.beside(without_runs, "region") == ""
     assert published.trained(without_runs, "region") == ""
-    assert published.regions(without_runs) == ""
 
 
 def test_what_was_trained_is_that_of_the_runs_of_the_table(study):
@@ -78,7 +77,3 @@ def test_matrices_are_those_published_and_of_the_first_seed(study, in_folds):
     assert matrices["reproduced/knn"].equals(expected)
     several = published._binary_matrices(in_folds, in_folds.made_for("histogram_binary"))
     assert list(several)[1:] == [f"reproduced/{name}: knn" for name in ("grouped", "cv-1", "cv-2")]
-
-
-def test_networks_on_several_kinds_of_images_are_compared(study):
-    assert "<figure" in published.regions(study)  # lungs and full, of one sampling
