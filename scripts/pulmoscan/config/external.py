@@ -122,7 +122,13 @@ def _problems(
     models: Mapping[str, Model],
     data: DataSet,
 ) -> Iterator[str]:
-    """Yield which sets have classes of which no run knows one."""
+    """Yield which sets have classes of which no run knows one, or none of those that are named."""
+    for name, held in sets.items():
+        if held.classes == [UNLABELLED] and config["external"][name].get("classes"):
+            yield (
+                f"config: external.{name}.classes: its images have no class: name the column of "
+                "the table, give each class a folder, or leave classes out"
+            )
     variants = [
         run.variant
         for run in runs.drop_duplicates(["model", "variant"]).itertuples()

@@ -60,6 +60,9 @@ def test_a_set_needs_neither_two_classes_nor_any(config, tmp_path):
     assert read(config)["there"].classes == [""]
     with pytest.raises(ValueError, match="the images have no class"):
         data_set.read(external.settings(config)["there"])
+    config["external"]["there"]["classes"] = {"COVID-19": "COVID"}
+    with pytest.raises(ValueError, match=r"config: external\.there\.classes: its images have no"):
+        read(config)
 
 
 def test_classes_that_no_run_knows_are_told_with_those_that_runs_know(config):
