@@ -21,6 +21,7 @@ from pulmoscan.storage.atomic import replacing
 mpl.rcParams["text.parse_math"] = False
 DPI = 150
 WIDTH = 9.0  # inches, of a figure over the whole page
+ROW = 0.2  # inches of a line in a legend
 LONG = 20  # characters of a name that is shown as it is
 INK, GREY, REFERENCE = "#22303c", "#8a94a0", "#b5523b"
 # Told apart by readers who see colours differently (Okabe and Ito 2008); the first four are those
@@ -51,8 +52,13 @@ def legend(axis: Axes, names: Sequence[str], **place: Any) -> None:
         axis.legend(frameon=False, fontsize=8, **place)
         return
     handles, labels = axis.get_legend_handles_labels()
+    if not labels:
+        return
     lines = [wrapped(label, 2 * LONG) for label in labels]
     columns = 6 if all(len(name) <= LONG // 2 for name in names) else 3
+    # The room that it takes is added: the axes keep theirs.
+    rows = -(-len(lines) // columns) * max(line.count("\n") + 1 for line in lines)
+    axis.figure.set_figheight(axis.figure.get_figheight() + ROW * rows)
     axis.figure.legend(
         handles, lines, loc="outside lower center", ncols=columns, frameon=False, fontsize=8
     )
