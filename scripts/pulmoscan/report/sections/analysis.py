@@ -109,6 +109,8 @@ def subgroups(study: Study) -> str:
         f"by chance alone about {0.05 * len(within):.0f} would. A part may differ in more than "
         "what names it."
     )
+    if not (len(within) or study.published):
+        note = page.note("No part of a label's test images is large enough to be compared.")
     shown = rows.rename(columns={"split": "split_name"})
     return note + (f"<ul>{items}</ul>" if items else "") + _listed(shown, "subgroups")
 
