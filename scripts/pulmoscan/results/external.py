@@ -240,8 +240,9 @@ def _compared(
             if key in of:
                 measure, value = of[key], values[side][key]
                 drawn.append(varied(samples[side][key], value, measure.enough, side))
-                ends = bootstrap.ends(drawn[-1])
-                numbers = (measure.images, measure.groups, value, *ends)
+                low, high = bootstrap.ends(drawn[-1])
+                # Where no answer is right the interval begins at 0 (Brown, Cai and DasGupta 2001).
+                numbers = (measure.images, measure.groups, value, min(low, value), max(high, value))
                 row |= dict(zip(SIDES[side], numbers, strict=True))
                 if measure.enough < FEWEST:
                     whose = ("the set", "its own test images")[side]
