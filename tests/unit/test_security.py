@@ -261,7 +261,7 @@ def test_names_of_the_data_are_text_on_the_whole_page(tmp_path, monkeypatch):
             *(overview.summary(study), overview.faults(study), data.files(study)),
             *(data.sources(study), data.intensity(study), data.resampling(study)),
             *(published.synthesis(study), published.trained(study, "region")),
-            *(published.beside(study, "region"), published.regions(study)),
+            *(published.beside(study, "region"), analysis.regions(study)),
             *(runs.accuracies(study), runs.per_class(study), runs.trained(study)),
             *(gradcam.numbers(study), gradcam.by_class(study), gradcam.by_region(study)),
             *(analysis.hardest_images(study), searches.searches(study)),

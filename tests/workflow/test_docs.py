@@ -56,5 +56,7 @@ def test_the_columns_of_tables_are_those_described(finished, repository):
     cells = documented(repository)
     metrics = re.findall(r"`([^`]+)`", cells["gathered/metrics.parquet"])
     for name, cell in cells.items():
+        if "external" in name and not (results / name).exists():
+            continue  # the demo has no external sets; tests/workflow/test_external.py has
         columns = list(read(results / name).columns)
         assert columns == expected(cell, columns, metrics), name

@@ -147,7 +147,7 @@ def test_one_number_in_one_function_reruns_the_rules_that_import_it(code, file, 
     ("file", "old", "new", "expected"),
     [
         (
-            "acquire/local",
+            "acquire/content",
             "LARGE = 100_000_000",
             "LARGE = 100_000_001",
             {"download"} | AFTER_DOWNLOAD,

@@ -24,6 +24,9 @@ from pulmoscan.networks import backbones
 OWN_COLUMNS = "table"  # the data source whose images have columns that the user gives
 
 
+STUDY_RUNS = "workflow/study/runs.tsv"
+
+
 def check(config: Mapping, schema_file: str | Path) -> None:
     """Check the resolved configuration: the keys it has, their values, and the names they refer to.
 
@@ -192,7 +195,13 @@ def _run_problems(
     known = models.resolve(config)
     for split in sorted({*runs["split"]} - {config["split"]}):
         yield from _split_problems(config, split)
-    yield from _sampling_problems(config, runs, data.classes)
+    wrong = list(_sampling_problems(config, runs, data.classes))
+    if wrong and data.listing is not None and config["runs"] == STUDY_RUNS:
+        yield (
+            f"config: runs: {STUDY_RUNS} is the run table of the study, whose samplings name its "
+            "classes: name one of your own"
+        )
+    yield from wrong
     yield from data_set.image_problems(config["explain"]["images"], data)
     yield from data_set.split_problems(config, sorted({*runs["split"]}), data)
     for run in runs.itertuples():

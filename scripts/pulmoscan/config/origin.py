@@ -73,7 +73,7 @@ def _source(origin: str) -> str:
 
 
 def _described(source: str) -> str:
-    return "other local images" if source == "local" else f"dataset.source: {source}"
+    return "other images of yours" if source == "local" else f"dataset.source: {source}"
 
 
 def _same_files(rows: list[dict[str, str]], path: str) -> bool:

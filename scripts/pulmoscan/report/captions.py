@@ -71,8 +71,9 @@ TABLES = {
     "subgroups": (
         "Test images by what is stated of them. Within a <i>label</i>, accuracy is the share of "
         "its images that are recognised. <i>Difference</i>: from the rest of the images of that "
-        "label, where both are five or more. The 95 % intervals are those of a bootstrap over "
-        "trainings and groups of images."
+        "label, where both are five or more; of <i>all</i> labels it may be one of how many images "
+        "of each they have. The 95 % intervals are those of a bootstrap over trainings and groups "
+        "of images, of five groups or more."
     ),
     "hardest_images": (
         "Validation and test images by the share of trainings that predict them wrongly, one row "

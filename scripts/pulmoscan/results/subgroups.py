@@ -15,7 +15,7 @@ from pulmoscan.data import groups, stated
 from pulmoscan.results import bootstrap
 
 ALL = "all"  # labels together
-FEWEST = 5  # images of a part, and of the rest, to compare them
+FEWEST = 5  # images of a part, and of the rest, to compare them; groups of them for an interval
 NETWORK = ["split", "model", "unfreeze", "variant"]
 COLUMNS = [
     *NETWORK,
@@ -58,7 +58,7 @@ def table(
         ``accuracy`` is the share of right answers on the part (0 to 1), the mean over the
         ``trainings`` (seeds), ``low`` and ``high`` its interval, ``difference`` how much larger it
         is than on the rest of the images of that label, with an interval of its own. Parts and
-        rests of fewer than `FEWEST` images are not compared.
+        rests of fewer than `FEWEST` images are not compared, and of fewer groups have no interval.
     """
     rows: list[dict] = []
     if len(predictions):
@@ -102,7 +102,10 @@ def _of_network(
     if not parts:
         return
     scores = right.to_numpy()
-    means = bootstrap.means(scores, about["drawn"].to_numpy(), np.array(parts), resamples)
+    drawn = about["drawn"].to_numpy()
+    means = bootstrap.means(scores, drawn, np.array(parts), resamples)
+    # An interval from a handful of patients is one of width zero as often as not.
+    means[:, [len(np.unique(drawn[part])) < FEWEST for part in parts]] = np.nan
     for number, key in enumerate(keys):
         yield key | _compared(scores, parts, means, 2 * number)
 

@@ -97,7 +97,7 @@ def test_other_images_are_another_source(folder):
     path = database(folder / "data")
     made(path)
     line = said("local", database(folder / "other", salt=1))
-    assert "results/ was made from other local images, but" in line
+    assert "results/ was made from other images of yours, but" in line
     assert "other has 0 of its 16 images" in line
     assert said("local", folder / "other", replace=True) == ""
     assert "dataset.source is phantom" in said("phantom")

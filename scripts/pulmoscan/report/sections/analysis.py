@@ -111,7 +111,14 @@ def subgroups(study: Study) -> str:
     )
     if not (len(within) or study.published):
         note = page.note("No part of a label's test images is large enough to be compared.")
-    shown = rows.rename(columns={"split": "split_name"})
+    shown = rows.assign(
+        accuracy=[page.percent(row.accuracy, row.low, row.high) for row in rows.itertuples()],
+        difference=[
+            page.percent(row.difference, row.difference_low, row.difference_high, sign="+")
+            for row in rows.itertuples()
+        ],
+    ).drop(columns=["low", "high", "difference_low", "difference_high"])
+    shown = shown.rename(columns={"split": "split_name"})
     return note + (f"<ul>{items}</ul>" if items else "") + _listed(shown, "subgroups")
 
 
