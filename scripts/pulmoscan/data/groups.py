@@ -31,6 +31,11 @@ def together(images: pd.DataFrame, kind: str) -> np.ndarray:
     return connected_components(graph, directed=False)[1][: len(images)]
 
 
+def known(images: pd.DataFrame) -> np.ndarray:
+    """Return `together` by all that is known: patients where the data name any, and copies."""
+    return together(images, "patient" if "patient" in images else "duplicates")
+
+
 def named(images: pd.DataFrame, numbers: np.ndarray) -> pd.Series:
     """Return the group of each image: the first of the names that it belongs together with.
 

@@ -38,18 +38,8 @@ def interval(
     trainings, images = values.shape
     if not images or not trainings:
         return math.nan, math.nan
-    _, of_image = np.unique(groups, return_inverse=True)
-    sizes = np.bincount(of_image).astype(float)
-    sums = np.stack([np.bincount(of_image, row) for row in np.asarray(values, float)])
-    random = np.random.default_rng(seed)
-    found = []
-    for start in range(0, resamples, BLOCK):
-        count = min(BLOCK, resamples - start)
-        of_groups = drawn(len(sizes), count, random)
-        seeds = drawn(trainings, count, random) / trainings
-        of_trainings = np.einsum("rg,tg,rt->r", of_groups, sums, seeds, optimize=True)
-        found.append(of_trainings / (of_groups @ sizes))
-    return ends(np.concatenate(found), confidence)
+    everything = np.ones((1, images), bool)
+    return ends(means(values, groups, everything, resamples, seed)[:, 0], confidence)
 
 
 def means(
@@ -75,21 +65,21 @@ def means(
     count = int(of_image.max()) + 1
     sizes = np.stack([np.bincount(of_image, part, count) for part in parts], axis=1)
     values = np.asarray(values, float)
-    sums = np.stack(
-        [[np.bincount(of_image, row * part, count) for part in parts] for row in values]
-    )
+    # of each part trainings x groups
+    sums = [
+        np.stack([np.bincount(of_image, row * part, count) for row in values]) for part in parts
+    ]
     random = np.random.default_rng(seed)
     found = []
     for start in range(0, resamples, BLOCK):
         block = min(BLOCK, resamples - start)
         of_groups = drawn(count, block, random).astype(float)
         seeds = drawn(trainings, block, random) / trainings
-        total = sum(
-            (of_groups @ of_training.T) * seeds[:, [number]]
-            for number, of_training in enumerate(sums)
-        )
+        total = [
+            np.einsum("rg,tg,rt->r", of_groups, of_part, seeds, optimize=True) for of_part in sums
+        ]
         images = of_groups @ sizes
-        found.append(np.where(images > 0, total / np.maximum(images, 1), np.nan))
+        found.append(np.where(images > 0, np.transpose(total) / np.maximum(images, 1), np.nan))
     return np.concatenate(found)
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from pulmoscan.config import runs
 from pulmoscan.data import groups
-from pulmoscan.results import bootstrap
+from pulmoscan.results import bootstrap, gather
 from pulmoscan.results.metrics import PREFIX
 from pulmoscan.results.selection import NOT_RUN, RUN
 from pulmoscan.results.weighted import (
@@ -106,8 +106,7 @@ def table(
     names = selection[["split_name", "split"]].drop_duplicates()
     own = predictions.iloc[:0]
     if len(predictions):
-        own = predictions[predictions["split"] == "test"].drop(columns="split")
-        own = own.merge(_internal(images), on="image").merge(names, on="split_name")
+        own = gather.of_test(predictions, selection).merge(_internal(images), on="image")
     of_sets = _by(["set", *OF_RUN], external.merge(names, on="split_name"))
     of_runs = _by(OF_RUN, own)
     rows = []
@@ -130,8 +129,7 @@ def table(
 
 def _internal(images: pd.DataFrame) -> pd.DataFrame:
     """Return ``image, class, group`` of the data set trained on; copies and patients are groups."""
-    kind = "patient" if "patient" in images else "duplicates"
-    return images[["image", "class"]].assign(group=groups.together(images, kind))
+    return images[["image", "class"]].assign(group=groups.known(images))
 
 
 def _by(key: list[str], rows: pd.DataFrame) -> dict[tuple, pd.DataFrame]:

@@ -251,3 +251,16 @@ TABLES: Mapping[str, tuple[Callable[..., Iterator[pd.DataFrame]], list[str]]] = 
     "searches": (_searches, SEARCH),
     "trials": (_trials, SEARCH),
 }
+
+
+def of_test(predictions: pd.DataFrame, selection: pd.DataFrame) -> pd.DataFrame:
+    """Return the predictions of test images, with the ``split`` that gives each run its name.
+
+    In ``predictions``, ``split`` is the part that an image plays; all are of the test set here.
+
+    Args:
+        predictions: gathered predictions.
+        selection: ``split_name, split`` of every run.
+    """
+    test = predictions[predictions["split"] == "test"].drop(columns="split")
+    return test.merge(selection[["split_name", "split"]].drop_duplicates(), on="split_name")

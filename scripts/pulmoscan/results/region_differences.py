@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pulmoscan.data import groups
-from pulmoscan.results import bootstrap
+from pulmoscan.results import bootstrap, gather
 
 PAIRS = (("full", "lungs"), ("outside", "lungs"), ("outside", "full"))
 NETWORK = ["split", "model", "unfreeze"]
@@ -63,12 +63,8 @@ def table(
     group = images.set_index("image")["duplicate_group"].replace("", np.nan)
     if "patient" in images:
         group[:] = groups.together(images, "patient").astype(str)
-    test = predictions[
-        (predictions["split"] == "test") & predictions["variant"].isin(list(variants))
-    ]
-    # The part that an image plays gives way to the split that gives the run its name.
-    names = selection[["split_name", "split"]].drop_duplicates()
-    test = test.drop(columns="split").merge(names, on="split_name")
+    shown = predictions[predictions["variant"].isin(list(variants))]
+    test = gather.of_test(shown, selection)
     kinds = pd.DataFrame.from_dict(variants, orient="index")
     test = test.merge(kinds, left_on="variant", right_index=True)
     rows = []

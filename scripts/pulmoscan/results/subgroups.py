@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from pulmoscan.data import groups, stated
-from pulmoscan.results import bootstrap
+from pulmoscan.results import bootstrap, gather
+from pulmoscan.results.weighted import FEWEST
 
 ALL = "all"  # labels together
-FEWEST = 5  # images of a part, and of the rest, to compare them; groups of them for an interval
 NETWORK = ["split", "model", "unfreeze", "variant"]
 COLUMNS = [
     *NETWORK,
@@ -67,12 +67,9 @@ def table(
             for name in columns
             if (told := stated.categories(images[name])) is not None and told.nunique() > 1
         }
-        kind = "patient" if "patient" in images else "duplicates"
         known = images.assign(**{f"part {name}": told for name, told in parts.items()})
-        known["drawn"] = groups.together(images, kind)
-        test = predictions[predictions["split"] == "test"].drop(columns="split")
-        test = test.merge(selection[["split_name", "split"]].drop_duplicates(), on="split_name")
-        test = test.merge(
+        known["drawn"] = groups.known(images)
+        test = gather.of_test(predictions, selection).merge(
             known[["image", "drawn", *(f"part {name}" for name in parts)]], on="image"
         )
         for network, answers in test.groupby(NETWORK, sort=False, observed=True):
