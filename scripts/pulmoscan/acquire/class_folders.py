@@ -18,11 +18,6 @@ from pulmoscan.data import layout, unread
 from pulmoscan.data.formats import SUFFIXES
 from pulmoscan.data.unread import UnreadFile
 
-PARTS = {  # of a split, as folders of data sets call them
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
 _DEEPEST = 8  # folders above those of the classes; links may lead in circles
 
 
@@ -42,16 +37,16 @@ def listing(settings: Mapping[str, Any], key: str = "dataset") -> Listing:
         ValueError: there is no image, or a class is named that there is not.
     """
     root = Path(settings["path"])
-    found, left = _files(root)
+    found, left = _files(walk.entries(root))
     outer = {PurePosixPath(name).parts[0].casefold() for name in found if "/" in name}
-    above = 1 if outer and outer <= PARTS.keys() else 0
+    above = 1 if outer and outer <= layout.PART_OF_WORD.keys() else 0
     images = []
     for name, path in found.items():
         parts = PurePosixPath(name).parts
         class_name = _spelled(parts[above]) if len(parts) > above + 1 else UNLABELLED
         columns = {"source": ""}
         if above and len(parts) > 1:
-            columns["split"] = PARTS[parts[0].casefold()]
+            columns["split"] = layout.PART_OF_WORD[parts[0].casefold()]
         images.append(Listed(name, class_name, Path(path), None, columns))
     return _taken(str(root), images, left, settings, key)
 
@@ -63,7 +58,8 @@ def with_masks(settings: Mapping[str, Any], key: str = "dataset") -> Listing:
     ``<class>/<file>``.
     """
     root = Path(settings["path"])
-    found, left = _files(root)
+    entries = list(walk.entries(root))
+    found, left = _files(entries)
     images: dict[str, tuple[str, Path]] = {}
     masks: dict[str, Path] = {}
     for name, path in found.items():
@@ -82,7 +78,7 @@ def with_masks(settings: Mapping[str, Any], key: str = "dataset") -> Listing:
         if stem not in stems:
             left.append(UnreadFile(unread.printable(str(path)), "", "mask without image"))
     with_masks = settings.get("masks") != "none"
-    metadata = _metadata(root)
+    metadata = _metadata(entries)
     columns = {} if metadata else {"source": ""}
     listed = [
         Listed(
@@ -103,10 +99,10 @@ def with_masks(settings: Mapping[str, Any], key: str = "dataset") -> Listing:
     return replace(found_listing, metadata=own)
 
 
-def _metadata(root: Path) -> dict[tuple[str, str], Path]:
+def _metadata(entries: Iterable[walk.Entry]) -> dict[tuple[str, str], Path]:
     """Return the files of metadata, by class and suffix."""
     found = {}
-    for entry in walk.entries(root):
+    for entry in entries:
         name = PurePosixPath(entry.name).name
         for suffix in layout.METADATA_SUFFIXES:
             if name.casefold().endswith(suffix) and not entry.reason:
@@ -114,11 +110,11 @@ def _metadata(root: Path) -> dict[tuple[str, str], Path]:
     return found
 
 
-def _files(root: Path) -> tuple[dict[str, str], list[UnreadFile]]:
-    """Return the files below a folder that may be images, by name, and those that are not read."""
+def _files(entries: Iterable[walk.Entry]) -> tuple[dict[str, str], list[UnreadFile]]:
+    """Return the files that may be images, by their name below the folder, and those not read."""
     found: dict[str, str] = {}
     left = []
-    for entry in walk.entries(root):
+    for entry in entries:
         if entry.is_folder or unread.is_left_behind(entry.name):
             continue
         name = unicodedata.normalize("NFC", entry.name)

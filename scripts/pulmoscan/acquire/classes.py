@@ -49,6 +49,4 @@ def taken(wanted: Wanted, found: Counter[str], key: str) -> dict[str, str]:
 
 def _listed(found: Counter[str]) -> str:
     """Return classes with their number of images, the most frequent first."""
-    named = [f"{name!r} ({count:,})" for name, count in found.most_common(_NAMED)]
-    more = f" and {len(found) - _NAMED:,} more" if len(found) > _NAMED else ""
-    return ", ".join(named) + more
+    return spelling.listed([f"{name!r} ({count:,})" for name, count in found.most_common()], _NAMED)

@@ -4,7 +4,7 @@ import os
 import stat
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -12,18 +12,16 @@ from pulmoscan import spelling
 from pulmoscan.acquire import classes
 from pulmoscan.acquire.listing import UNLABELLED, Listed, Listing, check
 from pulmoscan.data import layout
+from pulmoscan.data.raw_folder import IMAGE_COLUMNS, further_name
 from pulmoscan.data.text_table import TextTable, parse
 from pulmoscan.data.unread import UnreadFile, printable
 
 ROLES = ("image", "class", "mask", "patient", "source", "split")
 IN_RESULTS = ("patient", "source", "split")  # roles that later stages know by their name
 MOST = 256 << 20  # bytes of a table
+_TAKEN = (*ROLES, *IMAGE_COLUMNS)  # names that no further column may have in results
 NOT_THERE = "listed in the table, but there is no such file"
 NO_CLASS = "the table states no class"
-
-
-class OutsideError(ValueError):
-    """A path leads out of the folder of the images."""
 
 
 def listing(settings: Mapping[str, Any], key: str = "dataset") -> Listing:
@@ -138,11 +136,11 @@ def _name(cell: str, place: str) -> str:
 def _inside(root: Path, name: str, place: str) -> Path:
     """Return the path of a file in the folder of the images."""
     if PureWindowsPath(name).drive:
-        raise OutsideError(f"{place}: {name} is a path of Windows: write it relative to {root}")
+        raise ValueError(f"{place}: {name} is a path of Windows: write it relative to {root}")
     path = root / name
     inside = Path(os.path.normpath(path)).is_relative_to(os.path.normpath(root))
     if not inside or ".." in PurePosixPath(name).parts:
-        raise OutsideError(
+        raise ValueError(
             f"{place}: {name} lies outside of {root}: write paths relative to it, or name another "
             "folder as root"
         )
@@ -174,9 +172,8 @@ def _others(row: Mapping[str, str], columns: Mapping[str, str]) -> dict[str, str
     """Return what a row says besides image, class and mask."""
     known = {role: row[columns[role]] for role in IN_RESULTS if role in columns}
     further = {name: cell for name, cell in row.items() if name not in columns.values()}
-    return {"source": ""} | known | {further_name(name): cell for name, cell in further.items()}
-
-
-def further_name(column: str, taken: Sequence[str] = (*ROLES, "file")) -> str:
-    """Return what a further column of a table is called in results."""
-    return f"{column}_given" if column in taken else column
+    return (
+        {"source": ""}
+        | known
+        | {further_name(name, _TAKEN): cell for name, cell in further.items()}
+    )

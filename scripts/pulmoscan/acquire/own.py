@@ -8,7 +8,11 @@ from pulmoscan.acquire import class_folders, label_table, local
 from pulmoscan.acquire.listing import Listing
 from pulmoscan.data import layout
 
-SOURCES = ("local", "table", "folders")
+_LISTINGS = {
+    "table": label_table.listing,
+    "folders": class_folders.listing,
+    "local": class_folders.with_masks,
+}
 
 
 def listing(dataset: Mapping[str, Any], key: str = "dataset") -> Listing | None:
@@ -26,25 +30,14 @@ def listing(dataset: Mapping[str, Any], key: str = "dataset") -> Listing | None:
         OSError: a file or folder cannot be read.
         ValueError: it is not what the source says, or lacks what the settings name.
     """
-    if dataset["source"] not in SOURCES:
+    if dataset["source"] not in _LISTINGS:
         return None
     path = local.existing(dataset["path"], f"{key}.path")
-    if dataset["source"] == "table":
-        return label_table.listing(dataset, key)
-    if dataset["source"] == "folders":
-        return class_folders.listing(dataset, key)
-    if not path.is_dir() or _is_database(path, dataset.get("classes")):
+    if dataset["source"] == "local" and (
+        not path.is_dir() or _is_database(path, dataset.get("classes"))
+    ):
         return None
-    return class_folders.with_masks(dataset, key)
-
-
-def classes(dataset: Mapping[str, Any], key: str = "dataset") -> list[str]:
-    """Return the classes of a data set, sorted. Arguments and errors are those of `listing`."""
-    found = listing(dataset, key)
-    if found is not None:
-        return found.classes
-    wanted = dataset.get("classes") if dataset["source"] == "local" else None
-    return sorted(wanted or layout.CLASSES)
+    return _LISTINGS[dataset["source"]](dataset, key)
 
 
 def _is_database(path: Path, wanted: object) -> bool:

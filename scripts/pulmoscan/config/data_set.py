@@ -10,8 +10,7 @@ from pulmoscan.acquire import local, own
 from pulmoscan.acquire.listing import UNLABELLED, Listing
 from pulmoscan.config import names
 from pulmoscan.data import given, layout
-
-SHOWN_WITHOUT_MASK = "full"  # the region
+from pulmoscan.inputs import pixels
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,8 @@ def read(dataset: Mapping, key: str = "dataset", *, to_train: bool = True) -> Da
 def _read(dataset: Mapping, key: str, to_train: bool) -> DataSet:
     listing = own.listing(dataset, key)
     if listing is None:
-        classes = own.classes(dataset, key)
+        wanted = dataset.get("classes") if dataset["source"] == "local" else None
+        classes = sorted(wanted or layout.CLASSES)
         if dataset["source"] != "local" or dataset["masks"] == "required":
             return DataSet(classes)
         with local.database(dataset["path"], dataset["classes"]) as found:
@@ -196,7 +196,7 @@ def shown(runs: pd.DataFrame, reasons: Mapping[str, str]) -> pd.DataFrame:
 def _needs_masks(config: Mapping, variant: str, data: DataSet) -> bool:
     """Return whether a variant shows what only a mask can tell, of images that lack one."""
     settings = config["variants"][variant]
-    if config["pixels"][settings["pixels"]]["region"] == SHOWN_WITHOUT_MASK:
+    if not pixels.needs_mask(config["pixels"][settings["pixels"]]):
         return False
     if config["dataset"]["masks"] == "none":
         return True

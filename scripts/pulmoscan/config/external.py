@@ -5,11 +5,13 @@ from typing import Any
 
 import pandas as pd
 
+from pulmoscan import spelling
 from pulmoscan.acquire.listing import UNLABELLED
 from pulmoscan.config import data_set
-from pulmoscan.config.data_set import SHOWN_WITHOUT_MASK, DataSet
+from pulmoscan.config.data_set import DataSet
 from pulmoscan.config.models import Model
 from pulmoscan.data import samplings
+from pulmoscan.inputs import pixels
 
 SHARED = ("depth", "window", "white_masks")  # settings whose default is that of `dataset`
 NOT_SAVED = "a classifier of scikit-learn is not saved"
@@ -93,11 +95,11 @@ def unpredicted(
     }
     found: dict[str, dict[str, str]] = {name: {} for name in sets}
     for model, variant in dict.fromkeys(zip(runs["model"], runs["variant"], strict=True)):
-        pixels = config["pixels"][config["variants"][variant]["pixels"]]
+        shown = config["pixels"][config["variants"][variant]["pixels"]]
         for name in sets:
             if models[model].network is None:
                 reason = NOT_SAVED
-            elif pixels["region"] != SHOWN_WITHOUT_MASK:
+            elif pixels.needs_mask(shown):
                 reason = masks[name]
             else:
                 reason = ""
@@ -140,13 +142,9 @@ def _problems(
     for name, held in sets.items():
         classes = [of for of in held.classes if of != UNLABELLED]
         if classes and not known & set(classes):
+            named = spelling.listed(classes, NAMED)
             yield (
-                f"config: external.{name}.classes: no selected run knows {_listed(classes)}: runs "
-                f"know {_listed(sorted(known))}. Map them, as in "
+                f"config: external.{name}.classes: no selected run knows {named}: runs "
+                f"know {spelling.listed(sorted(known), NAMED)}. Map them, as in "
                 f"{{{classes[0]}: {sorted(known)[0]}}}"
             )
-
-
-def _listed(classes: list[str]) -> str:
-    more = f" and {len(classes) - NAMED:,} more" if len(classes) > NAMED else ""
-    return ", ".join(classes[:NAMED]) + more

@@ -8,12 +8,8 @@ from pulmoscan.data import samplings, schemes
 from pulmoscan.data.layout import POSITIVE
 
 NAMED = ("splits", "samplings", "pixels", "variants", "architectures", "models", "external")
-STEMS = (
-    "splits",
-    "samplings",
-    "pixels",
-    "external",
-)  # their names are those of files, which have suffixes
+# Their names are those of files, which have suffixes.
+STEMS = ("splits", "samplings", "pixels", "external")
 # A table shows these as an empty cell or a truth, in pandas, R or a spreadsheet.
 NO_TEXT = ("na", "n/a", "nan", "null", "none", "nil", "true", "false")
 MEANS = ("macro", "weighted", "micro", "accuracy", "all")  # rows of tables by label

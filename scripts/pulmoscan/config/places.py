@@ -57,25 +57,20 @@ def problems(config: Mapping, results: Path = RESULTS) -> Iterator[str]:
             if braces
             else _unreadable(config["runs"])
         )
-    for key, sources, settings in (
-        ("dataset.path", OWN, dataset),
-        ("weights.folder", ("folder",), weights),
-    ):
-        if settings["source"] in sources and key not in wrong:
-            wrong[key] = _unusable(settings["source"], settings[key.partition(".")[2]], key)
-    if dataset["source"] in OWN and not wrong["dataset.path"]:
-        key = "dataset.root" if dataset.get("root") else "dataset.path"
-        wrong[key] = inside(dataset.get("root") or "", results) if dataset.get("root") else ""
-        wrong[key] = wrong[key] or _around(root(dataset), results)
+    if weights["source"] == "folder" and "weights.folder" not in wrong:
+        wrong["weights.folder"] = _unusable("folder", weights["folder"], "weights.folder")
+    if dataset["source"] in OWN and "dataset.path" not in wrong:
+        wrong |= _of_set("dataset", dataset, results)
     for name, of_set in config.get("external", {}).items():
         wrong |= _of_set(f"external.{name}", of_set, results)
     yield from (f"config: {key}: {reason}" for key, reason in wrong.items() if reason)
 
 
 def _of_set(key: str, settings: Mapping, results: Path) -> dict[str, str]:
-    """Return what is wrong with the paths of an external set, by key; "" for nothing."""
+    """Return what is wrong with the paths of a data set, by key; "" for nothing."""
     path = settings["path"]
-    if wrong := inside(path, results) or _unusable(settings["source"], path, f"{key}.path"):
+    wrong = inside(path, results) if path else ""
+    if wrong := wrong or _unusable(settings["source"], path, f"{key}.path"):
         return {f"{key}.path": wrong}
     given = settings.get("root") or ""
     wrong = (inside(given, results) if given else "") or _around(root(settings), results)

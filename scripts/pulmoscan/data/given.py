@@ -6,20 +6,15 @@ from typing import Any
 import pandas as pd
 
 from pulmoscan import spelling
+from pulmoscan.data.layout import PART_OF_WORD
 from pulmoscan.data.schemes import PARTS
 
-SPELLED = {
-    "train": ("train", "training"),
-    "validation": ("validation", "val", "valid"),
-    "test": ("test", "testing"),
-}
-_PART = {word: part for part, words in SPELLED.items() for word in words}
 LISTED = 10  # values or columns that a message names
 OWN = "defects"  # the last of the audit's own columns: those of the user come after it
 
 
 def of_column(images: pd.DataFrame, column: str) -> pd.Series:
-    """Return the part of each image, as its ``column`` says in one of the ways of `SPELLED`.
+    """Return the part of each image, as its ``column`` says in one of the words of `PART_OF_WORD`.
 
     Upper and lower case are the same.
 
@@ -27,10 +22,10 @@ def of_column(images: pd.DataFrame, column: str) -> pd.Series:
         ValueError: there is no such column, a cell says something else, or no image tests.
     """
     said = _text(images, column)
-    part = said.str.strip().str.casefold().map(_PART)
+    part = said.str.strip().str.casefold().map(PART_OF_WORD)
     if len(wrong := images["image"][part.isna()]):
         value = said[wrong.index[0]]
-        holds = f"{value!r}, which is not one of {', '.join(_PART)}"
+        holds = f"{value!r}, which is not one of {', '.join(PART_OF_WORD)}"
         if not value.strip():
             holds = f"nothing: write {', '.join(PARTS[:-1])} or {PARTS[-1]}"
         count = f" ({len(wrong):,} images in all)" if len(wrong) > 1 else ""
@@ -82,12 +77,10 @@ def held_out(images: pd.DataFrame, hold_out: Mapping[str, Collection]) -> pd.Ser
     for value in map(str, values):
         if value not in there.index:
             counted = [f"{name or 'no value'} ({images:,})" for name, images in there.items()]
-            rest = len(counted) - LISTED
-            more = f" and {rest:,} more" if rest > 0 else ""
             raise ValueError(
                 f"no image without defects has the {column} {value!r}: "
                 f"{spelling.guess(value, list(there.index))}"
-                f"There are {', '.join(counted[:LISTED])}{more}"
+                f"There are {spelling.listed(counted, LISTED)}"
             )
     return said.isin([str(value) for value in values])
 
@@ -153,11 +146,9 @@ def _text(images: pd.DataFrame, column: str) -> pd.Series:
     """Return a column as text, "" where it has no value; 3.0 reads as 3."""
     if column not in images:
         known = ["source", *further(images)]
-        rest = len(known) - LISTED
-        more = f" and {rest} more" if rest > 0 else ""
         raise ValueError(
             f"the data set has no column {column!r}: {spelling.guess(column, known)}"
-            f"It has {', '.join(known[:LISTED])}{more}"
+            f"It has {spelling.listed(known, LISTED)}"
         )
     return images[column].map(_as_text)
 

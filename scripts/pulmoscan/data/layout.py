@@ -17,6 +17,11 @@ POSITIVE = "sick"  # the label of a two-class sampling that sensitivity is about
 PARTS = ("images", "masks")
 METADATA_SUFFIX = ".metadata.xlsx"
 METADATA_SUFFIXES = (METADATA_SUFFIX, ".metadata.csv", ".metadata.tsv")  # the first that is there
+PART_OF_WORD = {  # of a split, as folders and columns of data sets call it
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "val", "valid"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
 LONGEST_NAME = 200  # bytes of an image name: file systems allow 255, and results add their own
 
 _BY_KEY = {name.casefold().replace("_", " "): name for name in CLASSES}

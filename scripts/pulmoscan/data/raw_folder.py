@@ -218,6 +218,11 @@ def write(files: Sequence[DatabaseFile], raw: Path, table: Path, threads: int) -
             rows.writerow((file.path, file.origin, file.size, sha256, retrieved))
 
 
+def further_name(column: str, taken: Collection[str]) -> str:
+    """Return what a column of the user's is called in a table of results with ``taken`` columns."""
+    return f"{column}_given" if column in taken else column
+
+
 def write_images(path: Path, rows: Sequence[ImageRow]) -> None:
     """Write a TSV with ``image, class, file, mask`` and the further columns, one row per image."""
     further = list(dict.fromkeys(column for row in rows for column in row.columns))

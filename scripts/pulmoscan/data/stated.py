@@ -42,7 +42,7 @@ def further(images: pd.Series, listed: pd.DataFrame, taken: Collection[str]) -> 
         # A patient's number is a name: it is never computed with, and may begin with zeros.
         if name not in ("patient", "split") and numbers.notna().eq(table[name].notna()).all():
             table[name] = numbers if table[name].notna().any() else table[name]
-    return table.rename(columns={name: f"{name}_given" for name in names if name in taken})
+    return table.rename(columns=lambda name: raw_folder.further_name(name, taken))
 
 
 def attributes(images: pd.DataFrame, names: Collection[str]) -> pd.DataFrame:

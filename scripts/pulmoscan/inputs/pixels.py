@@ -56,6 +56,11 @@ def histograms(images: np.ndarray) -> np.ndarray:
     return counts / np.maximum(counts.max(axis=1, keepdims=True, initial=0), 1)
 
 
+def needs_mask(settings: Mapping) -> bool:
+    """Return whether a kind of pixels, an entry of ``pixels:``, shows what only a mask can tell."""
+    return settings["region"] != "full"
+
+
 Region = Callable[[np.ndarray, np.ndarray], np.ndarray]  # images, masks -> images, n x s x s uint8
 Reduction = Callable[[np.ndarray], np.ndarray]  # images, n x s x s uint8 -> n x ...
 

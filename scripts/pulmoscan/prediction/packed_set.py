@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pulmoscan.inputs import pixels
 from pulmoscan.prediction.description import Description
 from pulmoscan.prediction.predict import Logits, probabilities_of
 from pulmoscan.storage import tables
@@ -68,8 +69,8 @@ def predict(
 
 def usable(audit: pd.DataFrame, description: Description) -> np.ndarray:
     """Return which images a network can be shown."""
-    whole = description.pixels["region"] == "full"
-    return ((audit["defects"] == "") & (whole | (audit["mask_width"] > 0))).to_numpy()
+    shown = (not pixels.needs_mask(description.pixels)) | (audit["mask_width"] > 0)
+    return ((audit["defects"] == "") & shown).to_numpy()
 
 
 def summary(audit: pd.DataFrame, description: Description) -> str:

@@ -122,7 +122,7 @@ def _batch(pairs: Sequence[Pair], description: Description, logits: Logits) -> I
 
 def _defects(radiograph: radiographs.Radiograph, description: Description) -> str:
     """Return why a network cannot be shown an image; the whole image needs no mask."""
-    needs_mask = description.pixels["region"] != "full"
+    needs_mask = pixels.needs_mask(description.pixels)
     return "; ".join(defect for defect in radiograph.defects if needs_mask or "mask" not in defect)
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from pulmoscan.acquire import class_folders, listing, own
+from pulmoscan.config import data_set
 from pulmoscan.data.layout import CLASSES
 
 
@@ -82,7 +83,8 @@ def test_the_database_is_read_as_such(tmp_path):
     write(tmp_path, *(f"{name}/images/{name}-1.png" for name in CLASSES))
     assert read(tmp_path, "local") is None
     assert read(tmp_path, "local", classes=["COVID", "Normal"]) is None
-    assert own.classes({"source": "local", "path": str(tmp_path)}) == [*CLASSES]
+    asked = {"source": "local", "path": str(tmp_path), "masks": "required"}
+    assert data_set.read(asked).classes == [*CLASSES]
     renamed = dict.fromkeys(CLASSES, "sick") | {"Normal": "well"}
     assert read(tmp_path, "local", classes=renamed).classes == ["sick", "well"]
 
