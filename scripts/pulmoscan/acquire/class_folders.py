@@ -18,6 +18,7 @@ from pulmoscan.data import layout, unread
 from pulmoscan.data.formats import SUFFIXES
 from pulmoscan.data.unread import UnreadFile
 
+SECOND_MASK = "another mask of the same image is read"
 _DEEPEST = 8  # folders above those of the classes; links may lead in circles
 
 
@@ -60,7 +61,7 @@ def with_masks(settings: Mapping[str, Any], key: str = "dataset") -> Listing:
     root = Path(settings["path"])
     entries = list(walk.entries(root))
     found, left = _files(entries)
-    images: dict[str, tuple[str, Path]] = {}
+    images: list[tuple[str, str, Path]] = []
     masks: dict[str, Path] = {}
     for name, path in found.items():
         path_in = PurePosixPath(name)
@@ -70,10 +71,12 @@ def with_masks(settings: Mapping[str, Any], key: str = "dataset") -> Listing:
             continue
         short = str(path_in.parent.parent / path_in.name)
         if part == "images":
-            images[short] = (_spelled(path_in.parts[-3]), Path(path))
+            images.append((short, _spelled(path_in.parts[-3]), Path(path)))
+        elif (stem := str(PurePosixPath(short).with_suffix(""))) in masks:
+            left.append(UnreadFile(unread.printable(name), "", SECOND_MASK))
         else:
-            masks[str(PurePosixPath(short).with_suffix(""))] = Path(path)
-    stems = {str(PurePosixPath(name).with_suffix("")) for name in images}
+            masks[stem] = Path(path)
+    stems = {str(PurePosixPath(name).with_suffix("")) for name, _, _ in images}
     for stem, path in masks.items():
         if stem not in stems:
             left.append(UnreadFile(unread.printable(str(path)), "", "mask without image"))
@@ -88,7 +91,7 @@ def with_masks(settings: Mapping[str, Any], key: str = "dataset") -> Listing:
             masks.get(str(PurePosixPath(name).with_suffix(""))) if with_masks else None,
             columns,
         )
-        for name, (class_name, path) in images.items()
+        for name, class_name, path in images
     ]
     found_listing = _taken(str(root), listed, left, settings, key)
     own = {

@@ -79,6 +79,17 @@ def test_other_classes_in_the_layout_of_the_database(tmp_path):
     assert "Flu.metadata.csv" in files
 
 
+def test_of_two_files_of_one_name_none_is_lost(tmp_path):
+    write(tmp_path, "Flu/images/1.png", "Flu/masks/1.png", "Flu/masks/1.jpg", "Cold/images/1.png")
+    found = read(tmp_path, "local")
+    assert [(file.file, file.reason) for file in found.unread] == [
+        ("Flu/masks/1.png", class_folders.SECOND_MASK)
+    ]
+    write(tmp_path, "Flu/Images/1.png")
+    with pytest.raises(ValueError, match=r"lists the image Flu/1.png twice"):
+        read(tmp_path, "local")
+
+
 def test_the_database_is_read_as_such(tmp_path):
     write(tmp_path, *(f"{name}/images/{name}-1.png" for name in CLASSES))
     assert read(tmp_path, "local") is None
